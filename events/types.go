@@ -1,0 +1,167 @@
+package events
+
+import (
+	"embed"
+	"encoding/json"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// ownPrefix begins every event type that only jet-bus itself may publish.
+const ownPrefix = "dev.jet-bus."
+
+// The types of the events that jet-bus publishes. The version at the end
+// changes when a reader of the old data could go wrong; new optional members do
+// not change it.
+const (
+	TypeTaskFinished = "dev.jet-bus.task.finished.v1"
+
+	TypeJobQueued    = "dev.jet-bus.job.queued.v1"
+	TypeJobStarted   = "dev.jet-bus.job.started.v1"
+	TypeJobSucceeded = "dev.jet-bus.job.succeeded.v1"
+	TypeJobFailed    = "dev.jet-bus.job.failed.v1"
+	TypeJobCancelled = "dev.jet-bus.job.cancelled.v1"
+	TypeJobTimedOut  = "dev.jet-bus.job.timed_out.v1"
+	TypeJobLost      = "dev.jet-bus.job.lost.v1"
+	TypeJobDead      = "dev.jet-bus.job.dead.v1"
+
+	TypeRuleFired        = "dev.jet-bus.rule.fired.v1"
+	TypeReleasePublished = "dev.jet-bus.release.published.v1"
+	TypeHostProvisioned  = "dev.jet-bus.host.provisioned.v1"
+	TypeSourceFailed     = "dev.jet-bus.source.failed.v1"
+)
+
+// Names of the extension attributes that jet-bus sets and reads.
+const (
+	// ExtCorrelation is the id that all events of one chain share.
+	ExtCorrelation = "correlationid"
+	// ExtCausation is the id of the event that caused this one.
+	ExtCausation = "causationid"
+	// ExtTraceParent and ExtTraceState carry the W3C trace context.
+	ExtTraceParent = "traceparent"
+	ExtTraceState  = "tracestate"
+
+	// ExtGitHost is the host name of the git server, such as github.com.
+	ExtGitHost = "githost"
+	// ExtRepository is the repository's path on its host, such as acme/app.
+	ExtRepository = "repository"
+	// ExtRef is the full name of the git reference, such as refs/heads/main.
+	ExtRef = "ref"
+	// ExtTag is the name of the tag, without refs/tags/.
+	ExtTag = "tag"
+	// ExtActor is the account that caused the event at its host.
+	ExtActor = "actor"
+)
+
+// OwnType reports whether typ is reserved for events that jet-bus itself
+// publishes. A sender from outside may not use such a type.
+func OwnType(typ string) bool { return strings.HasPrefix(strings.ToLower(typ), ownPrefix) }
+
+// TaskFinished is the data of a [TypeTaskFinished] event: what one task did on
+// one host. Its texts are redacted before they get here.
+type TaskFinished struct {
+	// Job is the job's id, empty for a run without a bus.
+	Job string `json:"job,omitempty"`
+	// Attempt counts the job's attempts from 1.
+	Attempt int `json:"attempt"`
+	// Seq counts the results within the attempt from 1, without gaps.
+	Seq int `json:"seq"`
+
+	Play string `json:"play"`
+	// Role is empty for a task outside of roles.
+	Role string `json:"role,omitempty"`
+	Task string `json:"task"`
+	// Module is the task's module, such as copy.
+	Module string `json:"module"`
+	// Handler is true for a task that ran because it was notified.
+	Handler bool   `json:"handler,omitempty"`
+	Host    string `json:"host"`
+
+	// Status says how the task ended, as the engine names it: matched, created,
+	// modified, removed, executed, passive, skipped, failed, ….
+	Status  string `json:"status"`
+	Changed bool   `json:"changed"`
+	// Check is true if the run only reported what it would do.
+	Check bool `json:"check,omitempty"`
+	// Fields names what was modified: Content, Mode, ….
+	Fields []string `json:"fields,omitempty"`
+	// Message is text for people; the error if the task failed.
+	Message string `json:"message,omitempty"`
+	// Command is set if the task ran a command of the user.
+	Command *Command `json:"command,omitempty"`
+
+	// Items is how many items the task went through, 0 without items.
+	Items int `json:"items,omitempty"`
+	// Attempts is how often the task was tried, 0 if it did not run.
+	Attempts int `json:"attempts,omitempty"`
+
+	Started time.Time `json:"started"`
+	// DurationMS is how long the task took on this host, in milliseconds.
+	DurationMS float64 `json:"duration_ms"`
+	// Place is where the task is written: file:line:column.
+	Place string `json:"place,omitempty"`
+}
+
+// Command is a command of the user and what it left behind.
+type Command struct {
+	Cmd    string `json:"cmd"`
+	RC     int    `json:"rc"`
+	Stdout string `json:"stdout,omitempty"`
+	Stderr string `json:"stderr,omitempty"`
+	// Truncated is true if Stdout or Stderr is not all there was.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// TypeInfo describes an event type of ours.
+type TypeInfo struct {
+	Type string
+	// Doc is one sentence on what happened when such an event is seen.
+	Doc string
+	// Schema is the JSON Schema of the data, nil if none is published.
+	Schema json.RawMessage
+}
+
+// Types returns the event types that jet-bus publishes, in a fixed order.
+func Types() []TypeInfo {
+	infos := []TypeInfo{
+		{Type: TypeTaskFinished, Doc: "A task ended on a host."},
+		{Type: TypeJobQueued, Doc: "A job was stored and waits for a runner."},
+		{Type: TypeJobStarted, Doc: "A runner claimed a job and begins an attempt."},
+		{Type: TypeJobSucceeded, Doc: "A job's playbooks ran without a failed host."},
+		{Type: TypeJobFailed, Doc: "A job ended with a failure and will not be tried again."},
+		{Type: TypeJobCancelled, Doc: "A job was cancelled and its work has stopped."},
+		{Type: TypeJobTimedOut, Doc: "A job took longer than its timeout and was stopped."},
+		{Type: TypeJobLost, Doc: "A runner stopped reporting while it held a job."},
+		{Type: TypeJobDead, Doc: "A job used up its attempts and was put aside."},
+		{Type: TypeRuleFired, Doc: "A rule matched an event and made its jobs."},
+		{Type: TypeReleasePublished, Doc: "A watched repository has a new release."},
+		{Type: TypeHostProvisioned, Doc: "A host was created by its provisioner."},
+		{Type: TypeSourceFailed, Doc: "A source of events cannot do its work."},
+	}
+	for i := range infos {
+		infos[i].Schema = schemaOf(infos[i].Type)
+	}
+	return infos
+}
+
+//go:embed schema/*.json
+var schemas embed.FS
+
+// Schemas returns the published JSON Schemas (draft 2020-12), each in a file
+// named after its event type with .json added.
+func Schemas() fs.FS {
+	sub, err := fs.Sub(schemas, "schema")
+	if err != nil {
+		panic("events: " + err.Error()) // the name is a valid path
+	}
+	return sub
+}
+
+func schemaOf(typ string) json.RawMessage {
+	data, err := schemas.ReadFile("schema/" + typ + ".json")
+	if err != nil {
+		return nil // not every type has one
+	}
+	return data
+}

@@ -1,0 +1,128 @@
+package rules
+
+import (
+	"errors"
+	"maps"
+	"regexp"
+	"time"
+
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
+)
+
+// Action is one playbook run that a rule asks for, with nothing left to work
+// out. It belongs to whom it is given to.
+type Action struct {
+	// Playbook and Inventory are slash-separated paths below the content root.
+	Playbook, Inventory string
+	// Limit names the groups and hosts to run on; nil is all of the inventory.
+	Limit []string
+	// Vars is made of nil, bool, int64, uint64, float64, string, []any and
+	// map[string]any; nil if the rule has none.
+	Vars         map[string]any
+	Needs        map[string]string
+	Timeout      time.Duration
+	OnRunnerLoss LossPolicy
+	Check        bool
+}
+
+// action works out what r runs for the event.
+func (r *Run) action(ev *evaluation) (*Action, error) {
+	a := &Action{
+		Playbook:     r.Playbook,
+		Inventory:    r.Inventory,
+		Needs:        maps.Clone(r.Needs),
+		Timeout:      r.Timeout,
+		OnRunnerLoss: r.OnRunnerLoss,
+		Check:        r.Check,
+	}
+	if r.limit != nil {
+		v, err := r.limit.eval(ev, "limit")
+		if err != nil {
+			return nil, err
+		}
+		if a.Limit, err = limitNames(v); err != nil {
+			return nil, r.limit.pos.Errorf("limit: %w", err)
+		}
+	}
+	if r.vars != nil {
+		v, err := r.vars.eval(ev, "vars")
+		if err != nil {
+			return nil, err
+		}
+		a.Vars = v.(map[string]any)
+	}
+	return a, nil
+}
+
+// A limit may come from an event, so it is names and nothing that an option or
+// a pattern could be taken for.
+var limitName = regexp.MustCompile(`^[\pL\pN_][\pL\pN_.-]{0,252}$`)
+
+// limitNames returns the names in the value of limit, at least one.
+func limitNames(v any) ([]string, error) {
+	var names []string
+	switch v := v.(type) {
+	case string:
+		names = []string{v}
+	case []any:
+		for _, x := range v {
+			s, ok := x.(string)
+			if !ok {
+				return nil, errors.New("must be a list of names, not of " + kindOf(x))
+			}
+			names = append(names, s)
+		}
+	default:
+		return nil, errors.New("must be a name or a list of names, not " + kindOf(v))
+	}
+	if len(names) == 0 {
+		return nil, errors.New("is an empty list; it would run on no host")
+	}
+	for _, n := range names {
+		if n == "" {
+			return nil, errors.New("is empty; it would run on no host")
+		}
+		if !limitName.MatchString(n) {
+			return nil, errors.New("is not the name of a group or host: letters, digits, _ . and -")
+		}
+	}
+	return names, nil
+}
+
+// fixedLimit checks at load what of a limit does not depend on an event.
+func fixedLimit(t *template) error {
+	at := func(t *template) error {
+		_, err := limitNames(t.fixed)
+		return posWrap(t.pos, err)
+	}
+	switch t.kind {
+	case scalar:
+		return at(t)
+	case list:
+		if len(t.list) == 0 {
+			_, err := limitNames([]any{})
+			return posWrap(t.pos, err)
+		}
+		var errs []error
+		for _, x := range t.list {
+			switch x.kind {
+			case scalar:
+				errs = append(errs, at(x))
+			case list, fields:
+				errs = append(errs, x.pos.Errorf("limit: must be a list of names"))
+			}
+		}
+		return errors.Join(errs...)
+	case fields:
+		return t.pos.Errorf("limit: must be a name or a list of names, not a mapping")
+	default:
+		return nil
+	}
+}
+
+func posWrap(p strictyaml.Pos, err error) error {
+	if err == nil {
+		return nil
+	}
+	return p.Errorf("limit: %w", err)
+}

@@ -1,0 +1,198 @@
+package launch_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/engine/conn/launch"
+)
+
+func TestQuote(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": "''", "plain": "plain", "/usr/bin/x-1_2.3": "/usr/bin/x-1_2.3", "a b": "'a b'",
+		"it's": `'it'\''s'`, "a=b": "'a=b'", "~": "'~'", "a\nb": "'a\nb'", "\xff": "'\xff'", "é": "'é'",
+	} {
+		if got := launch.Quote(in); got != want {
+			t.Errorf("Quote(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What a shell makes of quoted words must be the words.
+func TestJoinSurvivesTheShell(t *testing.T) {
+	t.Parallel()
+	word := rapid.OneOf(
+		rapid.String(),
+		rapid.StringOf(rapid.SampledFrom([]rune("'\"\\ \n\t$`!*?~#;&|<>()[]{}=-a"))),
+		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+	).Filter(func(s string) bool { return !strings.ContainsRune(s, 0) })
+	words := rapid.SliceOfN(word, 1, 20)
+	rapid.Check(t, func(t *rapid.T) {
+		want := words.Draw(t, "words")
+		line := launch.Line(append([]string{"printf", `%s\0`}, want...))
+		out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", line).Output()
+		if err != nil {
+			t.Fatalf("sh -c %q: %v", line, err)
+		}
+		got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("words (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A prepared command must see its arguments, environment and input as given.
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	c := conn.Cmd{
+		Argv: []string{"/bin/sh", "-c", `pwd; printf '%s|%s|%s|' "$LANG" "$A" "$1"; cat`, "x", "it's\n"},
+		Env:  map[string]string{"A": "line\n.\n\nend'\xff"}, Dir: "/", Stdin: strings.NewReader(""),
+	}
+	prepared, err := launch.Prepare("", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(prepared.Line(), "end") {
+		t.Error("the command line shows the environment")
+	}
+	var out bytes.Buffer
+	mark := prepared.Mark(&out)
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "echo a talkative profile; "+prepared.Line())
+	cmd.Stdin = strings.NewReader(string(prepared.Input) + "in\nput")
+	cmd.Stdout = mark
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "/\nC|line\n.\n\nend'\xff|it's\n|in\nput"; out.String() != want {
+		t.Errorf("output is %q, want %q", out.String(), want)
+	}
+	if !mark.Started() || mark.Group() <= 1 || mark.Err() != nil {
+		t.Errorf("started %t, group %d, error %v", mark.Started(), mark.Group(), mark.Err())
+	}
+}
+
+func TestPrepareBecome(t *testing.T) {
+	t.Parallel()
+	for user, want := range map[string]string{"": "/bin/sh -c ", "root": "sudo -n -u root -- /bin/sh -c ", "0": "sudo -n -u #0 -- /bin/sh -c "} {
+		prepared, err := launch.Prepare(user, conn.Cmd{Shell: "a; b && c"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(prepared.Argv, " "); !strings.HasPrefix(got, want) {
+			t.Errorf("as %q: %q, want it to begin with %q", user, got, want)
+		}
+		// The whole line is one argument of one shell: nothing of it runs as
+		// anyone else.
+		if last := prepared.Argv[len(prepared.Argv)-3:]; !cmp.Equal(last, []string{"/bin/sh", "-c", "a; b && c"}) {
+			t.Errorf("as %q: the last arguments are %q", user, last)
+		}
+	}
+}
+
+// However the output is cut into writes, the mark is taken out of it.
+func TestMarkInPieces(t *testing.T) {
+	t.Parallel()
+	prepared, err := launch.Prepare("", conn.Cmd{Argv: []string{"true"}, Dir: "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := prepared.Argv[4]
+	rapid.Check(t, func(t *rapid.T) {
+		noise := rapid.SampledFrom([]string{"", "motd\n", token[:5] + "\n", token}).Draw(t, "noise")
+		output := rapid.SampledFrom([]string{"", "x", "\n\n", "text " + token + " 9\n"}).Draw(t, "output")
+		all := noise + token + " 4711\n" + output
+		var got bytes.Buffer
+		mark := prepared.Mark(&got)
+		for len(all) > 0 {
+			n := rapid.IntRange(1, len(all)).Draw(t, "piece")
+			if _, err := mark.Write([]byte(all[:n])); err != nil {
+				t.Fatal(err)
+			}
+			all = all[n:]
+		}
+		if got.String() != output || mark.Group() != 4711 || !mark.Started() {
+			t.Fatalf("output %q, group %d", got.String(), mark.Group())
+		}
+	})
+}
+
+func TestMarkOfADirectory(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]error{"E": fs.ErrNotExist, "P": fs.ErrPermission, "12": nil, "": nil, "1": nil} {
+		prepared, err := launch.Prepare("", conn.Cmd{Argv: []string{"true"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark := prepared.Mark(&bytes.Buffer{})
+		if mark.Started() {
+			t.Error("started before anything was written")
+		}
+		_, _ = mark.Write([]byte(prepared.Argv[4] + " " + value + "\n"))
+		if !errors.Is(mark.Err(), want) || !mark.Started() {
+			t.Errorf("%q: started %t, error %v, want %v", value, mark.Started(), mark.Err(), want)
+		}
+		if value == "1" && mark.Group() != 0 {
+			t.Error("group 1 would be signalled: that is every process")
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for stderr, want := range map[string]string{
+		"motd\nsudo: a password is required\n":    "become web: sudo: a password is required: ",
+		"":                                        "become web: sudo ended without a word: ",
+		"sh: 1: exec: sudo: not found\n":          "become web: the host has no sudo (sh: 1: exec: sudo: not found): ",
+		"sudo: unknown user web\nsudo: more\n":    "become web: sudo: unknown user web: ",
+		"the host has no sftp-server\n":           "become web: the host has no sftp-server: ",
+		strings.Repeat("x\n", 3) + "last\n":       "become web: last: ",
+		"sudo: sorry, you must have a tty to run": "become web: sudo: sorry, you must have a tty to run: ",
+	} {
+		err := launch.Refused("web", []byte(stderr))
+		if !errors.Is(err, conn.ErrBecome) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v", stderr, err)
+		}
+	}
+}
+
+func TestKill(t *testing.T) {
+	t.Parallel()
+	// A group that is not there is no failure, and is not waited for.
+	argv := launch.Kill("", 1<<30, 0)
+	if out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("kill: %v: %s", err, out)
+	}
+	if argv[4] != strconv.Itoa(1<<30) {
+		t.Errorf("arguments are %q", argv)
+	}
+}
+
+func FuzzMark(f *testing.F) {
+	f.Add([]byte("noise"), 3)
+	f.Add(bytes.Repeat([]byte("jet-"), 40000), 1000)
+	f.Fuzz(func(t *testing.T, noise []byte, cut int) {
+		prepared, err := launch.Prepare("", conn.Cmd{Argv: []string{"true"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		mark := prepared.Mark(&got)
+		cut = max(0, min(cut, len(noise)))
+		_, _ = mark.Write(noise[:cut])
+		_, _ = mark.Write(noise[cut:])
+		_, _ = mark.Write([]byte(prepared.Argv[4] + " 99\nout"))
+		if got.String() != "out" || mark.Group() != 99 {
+			t.Errorf("output %q, group %d", got.String(), mark.Group())
+		}
+	})
+}

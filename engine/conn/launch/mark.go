@@ -1,0 +1,115 @@
+package launch
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// maxNoise bounds what is kept of a login shell's chatter before the mark.
+const maxNoise = 64 << 10
+
+// Mark is the writer for a command's standard output. It takes the line with
+// the process group out of it and passes on what follows.
+type Mark struct {
+	token string
+	w     io.Writer
+	seen  chan struct{}
+
+	mu   sync.Mutex
+	done bool
+	head []byte
+	pgid int
+	fail error
+}
+
+// Mark returns the writer for c's standard output; the command's own goes to w.
+func (c *Command) Mark(w io.Writer) *Mark {
+	return &Mark{token: c.token, w: w, seen: make(chan struct{})}
+}
+
+// Seen is closed when the command was about to run: sudo let it, and its
+// directory was entered or found wanting.
+func (m *Mark) Seen() <-chan struct{} { return m.seen }
+
+// Started reports whether Seen is closed.
+func (m *Mark) Started() bool {
+	select {
+	case <-m.seen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Group is the command's process group, or zero when it is not known.
+func (m *Mark) Group() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pgid
+}
+
+// Err says why the command was not run once it was seen: nil, or an error that
+// wraps [fs.ErrNotExist] or [fs.ErrPermission] for its directory.
+func (m *Mark) Err() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fail
+}
+
+// Write implements [io.Writer].
+func (m *Mark) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.done {
+		return m.w.Write(p)
+	}
+	m.head = append(m.head, p...)
+	at := bytes.Index(m.head, []byte(m.token+" "))
+	if at < 0 {
+		if over := len(m.head) - maxNoise; over > 0 {
+			m.head = append([]byte(nil), m.head[over:]...)
+		}
+		return len(p), nil
+	}
+	value, rest, ok := bytes.Cut(m.head[at+len(m.token)+1:], []byte("\n"))
+	if !ok {
+		return len(p), nil
+	}
+	m.take(strings.TrimSpace(string(value)))
+	m.done, m.head = true, nil
+	close(m.seen)
+	if len(rest) > 0 {
+		if _, err := m.w.Write(rest); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+func (m *Mark) take(value string) {
+	switch value {
+	case "E":
+		m.fail = fs.ErrNotExist
+		return
+	case "P":
+		m.fail = fs.ErrPermission
+		return
+	}
+	pgid, err := strconv.Atoi(value)
+	if err != nil || pgid <= 1 {
+		// Without a group there is nothing safe to signal: closing the session
+		// has to do.
+		return
+	}
+	m.pgid = pgid
+}
+
+// DirError is the error of a command whose directory could not be entered.
+func DirError(dir string, err error) error {
+	return fmt.Errorf("change directory to %q: %w", dir, err)
+}

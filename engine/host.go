@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/engine/template"
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
+)
+
+// Host is what a module sees of the host it works on, for one task and item.
+type Host struct {
+	// Name is the host's name in the inventory.
+	Name string
+	// Conn is connected as the user the task runs as.
+	Conn conn.Conn
+	// Vars are the variables in force, blended by precedence, with item. A
+	// module must not change the map.
+	Vars map[string]any
+	// Check is true in check mode: only Query and passive modules run.
+	Check bool
+
+	run *hostRun
+}
+
+// hostRun is the engine's side of a Host.
+type hostRun struct {
+	// dir is the role's folder, or the playbook's outside of roles.
+	dir   string
+	state *hostState
+}
+
+// SourcePath finds the local file that src names: an absolute path is taken as
+// it is, a relative one is looked up in the folder dir ("files" or "templates")
+// of the role, or of the playbook outside of roles. It must be a regular file.
+func (h *Host) SourcePath(dir, src string) (string, error) {
+	path := src
+	if !filepath.IsAbs(src) {
+		path = filepath.Join(h.run.dir, dir, src)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("finding source file %s: %w", src, err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("finding source file %s: %s is not a regular file", src, path)
+	}
+	return path, nil
+}
+
+// Render renders a template with the variables in force; extra wins over them
+// and may be nil. name is the file it came from, for errors.
+func (h *Host) Render(name, text string, extra map[string]any) (string, error) {
+	t, err := template.Parse(strictyaml.Pos{File: name, Line: 1, Column: 1}, text)
+	if err != nil {
+		return "", err
+	}
+	return t.Render(h.vars(extra))
+}
+
+// Eval evaluates a condition with the variables in force; extra wins over them
+// and may be nil.
+func (h *Host) Eval(e Expr, extra map[string]any) (bool, error) {
+	c, err := template.ParseCondition(e.Pos, e.Text)
+	if err != nil {
+		return false, err
+	}
+	return c.Eval(h.vars(extra))
+}
+
+func (h *Host) vars(extra map[string]any) map[string]any {
+	if len(extra) == 0 {
+		return h.Vars
+	}
+	vars := maps.Clone(h.Vars)
+	if vars == nil {
+		vars = make(map[string]any, len(extra))
+	}
+	maps.Copy(vars, extra)
+	return vars
+}
+
+// Set stores a host variable (as set and save do), for this and later plays. It
+// replaces what an earlier Set and the inventory say under that name. Tasks see
+// it from the next one on. Set and SetFact may be called by one goroutine at a
+// time.
+func (h *Host) Set(name string, v any) { h.run.state.set(name, v) }
+
+// SetFact stores a fact, for this and later plays. It replaces an earlier fact
+// of that name.
+func (h *Host) SetFact(name string, v any) { h.run.state.setFact(name, v) }
+
+// Expr is a condition kept for a module to evaluate with [Host.Eval], at the
+// place it was written. An empty Text means that none was given.
+type Expr struct {
+	strictyaml.Pos
+	Text string
+}
+
+// UnmarshalNode takes a scalar's source text.
+func (e *Expr) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode || n.Value == "" {
+		return f.Errorf(n, "must be a condition")
+	}
+	*e = Expr{Pos: f.TextPos(n), Text: n.Value}
+	return nil
+}

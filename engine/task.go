@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/jet-bus/jet-bus/engine/template"
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
+)
+
+// task is one task or handler.
+type task struct {
+	pos    strictyaml.Pos
+	name   string
+	module Spec
+	params *tree
+
+	condition    *template.Condition
+	items        *items
+	sudo         *text
+	skipIfExists *text
+	subscribe    string // handlers only
+
+	notify       texts
+	retry        uint
+	delay        time.Duration
+	ignoreErrors bool
+}
+
+// taskKeys are the keys of a task that are not its module's.
+var taskKeys = [...]string{"name", "with", "and"}
+
+type taskDoc struct {
+	Name *scalar `yaml:"name"`
+	With struct {
+		Condition    *condition `yaml:"condition"`
+		Items        yaml.Node  `yaml:"items"`
+		Sudo         *text      `yaml:"sudo"`
+		SkipIfExists *text      `yaml:"skip_if_exists"`
+		Subscribe    *scalar    `yaml:"subscribe"`
+	} `yaml:"with"`
+	And struct {
+		Notify       texts   `yaml:"notify"`
+		Retry        uint32  `yaml:"retry"`
+		Delay        *uint32 `yaml:"delay"`
+		IgnoreErrors bool    `yaml:"ignore_errors"`
+	} `yaml:"and"`
+}
+
+// tasks reads a list of tasks, or of handlers. A nil or null n is an empty one.
+func (p *parser) tasks(f *strictyaml.File, n *yaml.Node, handlers bool) []*task {
+	n, leave := p.enter(n)
+	defer leave()
+	if n == nil || n.Kind == 0 || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		p.fault(f.Errorf(n, "must be a list of tasks, each beginning with \"- !\" and its module"))
+		return nil
+	}
+	var ts []*task
+	for _, e := range n.Content {
+		if p.cut {
+			break
+		}
+		if t := p.task(f, e, handlers); t != nil {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+func (p *parser) task(f *strictyaml.File, n *yaml.Node, handler bool) *task {
+	n, leave := p.enter(n)
+	defer leave()
+	spec, ok := p.module(f, n)
+	if !ok {
+		return nil
+	}
+	own := &yaml.Node{Kind: yaml.MappingNode, Line: n.Line, Column: n.Column}
+	rest := &yaml.Node{Kind: yaml.MappingNode, Line: n.Line, Column: n.Column}
+	switch {
+	case n.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			part := rest
+			if slices.Contains(taskKeys[:], n.Content[i].Value) {
+				part = own
+			}
+			part.Content = append(part.Content, n.Content[i], n.Content[i+1])
+		}
+	case n.Kind != yaml.ScalarNode || n.Value != "":
+		p.fault(f.Errorf(n, "the parameters of !%s must be a mapping", spec.Name))
+		return nil
+	}
+	var doc taskDoc
+	p.fault(f.Decode(own, &doc))
+	t := &task{pos: f.Pos(n), name: spec.Name, module: spec}
+	if doc.Name != nil {
+		t.name = doc.Name.text
+	}
+	t.items = p.items(f, member(own, "with", "items"))
+	p.with(t, &doc, handler)
+	t.notify = doc.And.Notify
+	t.retry = uint(doc.And.Retry)
+	t.delay = time.Second
+	if doc.And.Delay != nil {
+		t.delay = time.Duration(*doc.And.Delay) * time.Second
+	}
+	t.ignoreErrors = doc.And.IgnoreErrors
+	p.params(f, t, rest)
+	return t
+}
+
+// module finds the module that a task's tag names.
+func (p *parser) module(f *strictyaml.File, n *yaml.Node) (Spec, bool) {
+	name, ok := strings.CutPrefix(n.Tag, "!")
+	if n.Style&yaml.TaggedStyle == 0 || !ok || strings.HasPrefix(name, "!") {
+		example := "shell"
+		if n.Kind == yaml.MappingNode && len(n.Content) > 0 {
+			if _, known := p.reg.Lookup(n.Content[0].Value); known {
+				example = n.Content[0].Value
+			}
+		}
+		p.fault(f.Errorf(n, "a task begins with the tag of its module, such as \"- !%s\"", example))
+		return Spec{}, false
+	}
+	spec, ok := p.reg.Lookup(name)
+	if !ok {
+		p.fault(f.Errorf(n, "unknown module %q%s", name, p.reg.suggestion(name)))
+	}
+	return spec, ok
+}
+
+func (p *parser) with(t *task, doc *taskDoc, handler bool) {
+	w := &doc.With
+	if w.Condition != nil {
+		t.condition = w.Condition.cond
+	}
+	t.sudo, t.skipIfExists = w.Sudo, w.SkipIfExists
+	switch {
+	case handler && w.Subscribe == nil:
+		p.fault(t.pos.Errorf("a handler needs subscribe, the name of an event, under with"))
+	case !handler && w.Subscribe != nil:
+		p.fault(w.Subscribe.Errorf("subscribe is for handlers; this is a task"))
+	case handler:
+		t.subscribe = w.Subscribe.text
+	}
+}
+
+// params checks a task's parameters as far as they do not wait for variables.
+func (p *parser) params(f *strictyaml.File, t *task, n *yaml.Node) {
+	m := t.module.New()
+	t.params = p.tree(f, n, reflect.TypeOf(m))
+	if p.cut {
+		return // the tree is cut short
+	}
+	faults := t.params.check(m)
+	for _, err := range faults {
+		p.fault(err)
+	}
+	if len(faults) == 0 && len(t.params.texts) == 0 {
+		p.fault(validate(t, m))
+	}
+}
+
+// newModule returns the task's module with its parameters rendered and checked.
+func (t *task) newModule(vars map[string]any) (Module, error) {
+	n, err := t.params.render(vars)
+	if err != nil {
+		return nil, err
+	}
+	m := t.module.New()
+	if err := t.params.file.Decode(n, m); err != nil {
+		return nil, err
+	}
+	return m, validate(t, m)
+}
+
+func validate(t *task, m Module) error {
+	if v, ok := m.(Validator); ok {
+		return t.pos.Wrap(v.Validate())
+	}
+	return nil
+}

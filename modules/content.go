@@ -1,0 +1,147 @@
+package modules
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn"
+)
+
+// content is what a file on the host shall hold. It may be opened repeatedly.
+type content struct {
+	size int64
+	open func() (io.ReadCloser, error)
+}
+
+// textContent is a content held in memory.
+func textContent(s string) content {
+	return content{size: int64(len(s)), open: func() (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(s)), nil
+	}}
+}
+
+// localContent is the content of a file of this machine.
+func localContent(name string) (content, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return content{}, err
+	}
+	return content{size: info.Size(), open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
+}
+
+func (c content) checksum(ctx context.Context) ([]byte, error) {
+	r, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, untilDone(ctx, r)); err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	return h.Sum(nil), nil
+}
+
+// query says what is to be done so that dest holds the content and has the
+// attributes.
+func (c content) query(ctx context.Context, h *engine.Host, dest filePath, a attributes) (engine.Plan, error) {
+	info, err := h.Conn.Stat(ctx, string(dest))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return engine.Plan{Need: engine.Create}, nil
+	case err != nil:
+		return engine.Plan{}, err
+	case info.Mode.IsDir():
+		return engine.Plan{}, fmt.Errorf("%s is a directory: write the path of the file itself in dest, such as %s",
+			dest, path.Join(string(dest), "NAME"))
+	case !info.Mode.IsRegular():
+		return engine.Plan{}, fmt.Errorf("%s is not a regular file and is not replaced", dest)
+	}
+	var fields []string
+	same, err := c.matches(ctx, h.Conn, string(dest), info)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	if !same {
+		fields = append(fields, fieldContent)
+	}
+	fields = append(fields, a.diff(info)...)
+	if len(fields) == 0 {
+		return engine.Plan{Need: engine.Matched}, nil
+	}
+	return engine.Plan{Need: engine.Modify, Fields: fields}, nil
+}
+
+// matches compares sizes first: that spares the host a checksum.
+func (c content) matches(ctx context.Context, on conn.Conn, dest string, info conn.FileInfo) (bool, error) {
+	if info.Size != c.size {
+		return false, nil
+	}
+	have, err := on.Checksum(ctx, dest)
+	if err != nil {
+		return false, err
+	}
+	want, err := c.checksum(ctx)
+	if err != nil {
+		return false, err
+	}
+	return bytes.Equal(have, want), nil
+}
+
+// apply carries out the plan that query made.
+func (c content) apply(ctx context.Context, h *engine.Host, dest filePath, a attributes, p engine.Plan) error {
+	if p.Need == engine.Modify && p.Fields[0] != fieldContent {
+		// All of them, not only those that differ: a change of owner clears
+		// setuid and setgid.
+		return h.Conn.SetAttr(ctx, string(dest), a.attr())
+	}
+	r, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	return writeFile(ctx, h.Conn, string(dest), r, a)
+}
+
+// writeFile writes a file and says what to do when its directory is missing.
+// That is found out here, not by a query, because in check mode an earlier task
+// of the play may be the one that would make the directory.
+func writeFile(ctx context.Context, c conn.Conn, dest string, r io.Reader, a attributes) error {
+	err := c.WriteFile(ctx, dest, r, a.attr())
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir := path.Dir(dest)
+	info, statErr := c.Stat(ctx, dir)
+	switch {
+	case errors.Is(statErr, fs.ErrNotExist):
+		return fmt.Errorf("writing %s: the directory %s does not exist; make it first with the directory module", dest, dir)
+	case statErr == nil && !info.Mode.IsDir():
+		return fmt.Errorf("writing %s: %s is not a directory", dest, dir)
+	}
+	return err
+}
+
+// readerFunc is a function that reads.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// untilDone returns a reader of r that ends when the context does.
+func untilDone(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		return r.Read(p)
+	})
+}

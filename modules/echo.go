@@ -1,0 +1,21 @@
+package modules
+
+import (
+	"context"
+
+	"github.com/jet-bus/jet-bus/engine"
+)
+
+// echo is the echo module.
+type echo struct {
+	// Msg is the text to print.
+	Msg string `yaml:"msg,required"`
+}
+
+func (m *echo) Query(context.Context, *engine.Host) (engine.Plan, error) {
+	return engine.Plan{Need: engine.Passive}, nil
+}
+
+func (m *echo) Apply(context.Context, *engine.Host, engine.Plan) (engine.Result, error) {
+	return engine.Result{Message: m.Msg}, nil
+}

@@ -1,0 +1,25 @@
+package modules
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jet-bus/jet-bus/engine"
+)
+
+// fail is the fail module. It fails in check mode as well.
+type fail struct {
+	// Msg is the reason to show.
+	Msg string `yaml:"msg"`
+}
+
+func (m *fail) Query(context.Context, *engine.Host) (engine.Plan, error) {
+	return engine.Plan{Need: engine.Passive}, nil
+}
+
+func (m *fail) Apply(context.Context, *engine.Host, engine.Plan) (engine.Result, error) {
+	if m.Msg == "" {
+		return engine.Result{}, errors.New("the playbook says to fail here")
+	}
+	return engine.Result{}, errors.New(m.Msg)
+}

@@ -1,0 +1,43 @@
+package modules_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/jet-bus/jet-bus/engine/conn"
+)
+
+// fakeHost is a host with a few files to read and commands to run. It is its
+// own dialer. A call of anything else panics.
+type fakeHost struct {
+	conn.Conn
+	files    map[string]string
+	commands map[string]conn.Output // by argv, joined with blanks
+}
+
+func (f *fakeHost) Dial(context.Context, conn.Target) (conn.Conn, error) { return f, nil }
+
+func (f *fakeHost) User() string { return "root" }
+
+func (f *fakeHost) As(context.Context, string) (conn.Conn, error) { return f, nil }
+
+func (f *fakeHost) Close() error { return nil }
+
+func (f *fakeHost) Run(_ context.Context, c conn.Cmd) (conn.Output, error) {
+	out, ok := f.commands[strings.Join(c.Argv, " ")]
+	if !ok {
+		return conn.Output{Code: 127, Stderr: fmt.Appendf(nil, "%q: not found\n", c.Argv)}, nil
+	}
+	return out, nil
+}
+
+func (f *fakeHost) Open(_ context.Context, path string) (io.ReadCloser, error) {
+	text, ok := f.files[path]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return io.NopCloser(strings.NewReader(text)), nil
+}

@@ -1,0 +1,82 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Limits says how much the bus keeps. A zero field means what an existing stream
+// has, else the default.
+type Limits struct {
+	EventsMaxBytes int64         // stored events, default 1 GiB
+	EventsMaxAge   time.Duration // default 7 days
+	RunsMaxBytes   int64         // states and results of jobs, default 2 GiB
+	RunsMaxAge     time.Duration // default 30 days; must exceed EventsMaxAge
+	Replicas       int           // 1 embedded (the default), 3 on a cluster
+}
+
+// withDefaults fills in what is zero.
+func (l Limits) withDefaults() Limits {
+	const day = 24 * time.Hour
+	l.EventsMaxBytes = cmp.Or(l.EventsMaxBytes, 1<<30)
+	l.EventsMaxAge = cmp.Or(l.EventsMaxAge, 7*day)
+	l.RunsMaxBytes = cmp.Or(l.RunsMaxBytes, 2<<30)
+	l.RunsMaxAge = cmp.Or(l.RunsMaxAge, 30*day)
+	l.Replicas = cmp.Or(l.Replicas, 1)
+	return l
+}
+
+// Create makes the streams, buckets and the object store, or brings those that
+// exist in line with l. It needs the role admin or bus, and may be repeated.
+//
+// Jobs must be remembered for longer than events: that an event's job exists is
+// what keeps a redelivered event from running twice.
+func (b *Bus) Create(ctx context.Context, l Limits) error {
+	asked := l
+	l = l.withDefaults()
+	if l.RunsMaxAge <= l.EventsMaxAge {
+		return fmt.Errorf("create streams: jobs are kept for %s, must be longer than the %s of events",
+			l.RunsMaxAge, l.EventsMaxAge)
+	}
+	for _, c := range streamConfigs(l) {
+		if err := b.keepBytes(ctx, &c, asked); err != nil {
+			return err
+		}
+		if _, err := b.JS.CreateOrUpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("create stream %s: %w", c.Name, err)
+		}
+	}
+	for _, c := range bucketConfigs(l) {
+		if _, err := b.JS.CreateOrUpdateKeyValue(ctx, c); err != nil {
+			return fmt.Errorf("create bucket %s: %w", c.Bucket, err)
+		}
+	}
+	for _, c := range objectConfigs(l) {
+		if _, err := b.JS.CreateOrUpdateObjectStore(ctx, c); err != nil {
+			return fmt.Errorf("create object store %s: %w", c.Bucket, err)
+		}
+	}
+	return nil
+}
+
+// keepBytes leaves an existing stream the size it has where none is asked for:
+// how much there is room for was decided when it was made.
+func (b *Bus) keepBytes(ctx context.Context, c *jetstream.StreamConfig, asked Limits) error {
+	if c.Name == StreamEvents && asked.EventsMaxBytes != 0 || c.Name == StreamRuns && asked.RunsMaxBytes != 0 {
+		return nil
+	}
+	old, err := b.JS.Stream(ctx, c.Name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look up stream %s: %w", c.Name, err)
+	}
+	c.MaxBytes = old.CachedInfo().Config.MaxBytes
+	return nil
+}

@@ -1,0 +1,196 @@
+package bus
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	headerContentType = "Content-Type"
+	headerCEPrefix    = "ce-"
+
+	// publishWindow is how long an event is offered again while the bus is
+	// away: longer than a cluster takes to find a new leader.
+	publishWindow  = 30 * time.Second
+	publishAttempt = 5 * time.Second
+)
+
+// PubAck says where an event is stored.
+type PubAck struct {
+	Seq       uint64 // in EVENTS
+	Duplicate bool   // an event of the same source and id was stored before, as Seq
+}
+
+// PublishEvent stores an event of a class and returns once it is durable. While
+// the bus does not answer it tries again, for up to 30 seconds; that is safe,
+// an event is told by its source and id. If only the answer to an earlier
+// attempt was lost, the acknowledgement says Duplicate.
+//
+// It fails with [ErrFull], [ErrTooLarge], [ErrDenied], [ErrUnavailable] or
+// [ErrUnknownOutcome]; after the last the event may be stored.
+func (b *Bus) PublishEvent(ctx context.Context, class string, e event.Event) (PubAck, error) {
+	msg, err := EncodeEvent(EventSubject(class, e.Type()), e)
+	if err != nil {
+		return PubAck{}, fmt.Errorf("publish event: %w", err)
+	}
+	until := time.Now().Add(publishWindow)
+	uncertain := false
+	for attempt := 1; ; attempt++ {
+		try, cancel := context.WithTimeout(ctx, publishAttempt)
+		ack, err := b.publish(try, msg)
+		cancel()
+		if err == nil {
+			return PubAck{Seq: ack.Seq, Duplicate: ack.Duplicate}, nil
+		}
+		unknown := errors.Is(err, ErrUnknownOutcome)
+		uncertain = uncertain || unknown
+		again := unknown || errors.Is(err, ErrUnavailable)
+		if !again || time.Now().After(until) || !pause(ctx, attempt) {
+			if uncertain && !unknown {
+				err = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+			}
+			return PubAck{}, fmt.Errorf("publish event %s of %s: %w", e.ID(), e.Source(), err)
+		}
+	}
+}
+
+// EncodeEvent makes the message that stores e on subject: structured JSON, with
+// a message id made of the event's source and id.
+func EncodeEvent(subject string, e event.Event) (*nats.Msg, error) {
+	if err := e.Validate(); err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", e.ID(), err)
+	}
+	if len(data) > MaxEventSize {
+		return nil, fmt.Errorf("encode event %s: %w: %d bytes, at most %d", e.ID(), ErrTooLarge, len(data), MaxEventSize)
+	}
+	// No ce- headers: with one, other readers take the body for plain data.
+	h := nats.Header{}
+	h.Set(headerContentType, event.ApplicationCloudEventsJSON)
+	h.Set(headerMsgID, eventID(e))
+	return &nats.Msg{Subject: subject, Header: h, Data: data}, nil
+}
+
+// eventID is what makes two events the same: source and id. A hash, because
+// both may hold what a header must not.
+func eventID(e event.Event) string {
+	sum := sha256.Sum256([]byte(e.Source() + "\x00" + e.ID()))
+	return hex.EncodeToString(sum[:16])
+}
+
+// DecodeEvent reads an event in either mode: structured, where the body is the
+// event as JSON, or binary, where the headers ce-* hold its attributes and the
+// body is its data. The event is valid when there is no error.
+func DecodeEvent(h nats.Header, data []byte) (event.Event, error) {
+	var e event.Event
+	contentType := headerValue(h, headerContentType)
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		media = strings.ToLower(contentType)
+	}
+	switch {
+	case media == event.ApplicationCloudEventsJSON, media == "application/cloudevents":
+		if err := json.Unmarshal(data, &e); err != nil {
+			return event.Event{}, fmt.Errorf("decode structured event: %w", err)
+		}
+	case strings.HasPrefix(media, "application/cloudevents"):
+		return event.Event{}, fmt.Errorf("decode event: content type %s is not supported", media)
+	default:
+		if e, err = decodeBinary(h, contentType, data); err != nil {
+			return event.Event{}, fmt.Errorf("decode binary event: %w", err)
+		}
+	}
+	if err := e.Validate(); err != nil {
+		return event.Event{}, fmt.Errorf("decode event: %w", err)
+	}
+	return e, nil
+}
+
+// decodeBinary reads an event from its headers.
+func decodeBinary(h nats.Header, contentType string, data []byte) (event.Event, error) {
+	attrs := make(map[string]string)
+	for key, values := range h {
+		name, ok := strings.CutPrefix(strings.ToLower(key), headerCEPrefix)
+		if !ok || len(values) == 0 {
+			continue
+		}
+		v, err := url.PathUnescape(values[0])
+		if err != nil || !utf8.ValidString(v) {
+			return event.Event{}, fmt.Errorf("header %s is not percent-encoded text", key)
+		}
+		if _, twice := attrs[name]; twice {
+			return event.Event{}, fmt.Errorf("attribute %s is given twice", name)
+		}
+		attrs[name] = v
+	}
+	if v := attrs["specversion"]; v != event.CloudEventsVersionV1 {
+		return event.Event{}, fmt.Errorf("specversion is %q, want %s", v, event.CloudEventsVersionV1)
+	}
+	delete(attrs, "specversion")
+	e := event.New()
+	for name, v := range attrs {
+		if err := setAttribute(&e, name, v); err != nil {
+			return event.Event{}, fmt.Errorf("attribute %s: %w", name, err)
+		}
+	}
+	if contentType != "" {
+		if err := e.Context.SetDataContentType(contentType); err != nil {
+			return event.Event{}, fmt.Errorf("content type: %w", err)
+		}
+	}
+	if len(data) > 0 {
+		e.DataEncoded = data
+		e.DataBase64 = !utf8.Valid(data)
+	}
+	return e, nil
+}
+
+func setAttribute(e *event.Event, name, v string) error {
+	switch name {
+	case "id":
+		return e.Context.SetID(v)
+	case "source":
+		return e.Context.SetSource(v)
+	case "type":
+		return e.Context.SetType(v)
+	case "subject":
+		return e.Context.SetSubject(v)
+	case "dataschema":
+		return e.Context.SetDataSchema(v)
+	case "time":
+		t, err := time.Parse(time.RFC3339Nano, v)
+		if err != nil {
+			return err
+		}
+		return e.Context.SetTime(t)
+	}
+	return e.Context.SetExtension(name, v)
+}
+
+// headerValue finds a header whatever the case its sender wrote it in.
+func headerValue(h nats.Header, name string) string {
+	if v := h.Get(name); v != "" {
+		return v
+	}
+	for key, values := range h {
+		if strings.EqualFold(key, name) && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,223 @@
+package bus
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The streams.
+const (
+	// StreamEvents holds every accepted event, on subjects events.>. It
+	// refuses when full: an event is stored or its sender is told.
+	StreamEvents = "EVENTS"
+	// StreamJobs wakes runners, on subjects jobs.>. A message carries the id
+	// of a job and is gone once acked; the truth about the job is in RUNS.
+	StreamJobs = "JOBS"
+	// StreamRuns is the truth about jobs: states, task results and heartbeats
+	// on run.>, and the locks that jobs hold on lock.>. They share a stream
+	// because an atomic batch and an expected sequence reach no further.
+	StreamRuns = "RUNS"
+)
+
+// The buckets and the object store.
+const (
+	// BucketRunners is where runners say that they live: keys
+	// <runner>.<anything>, gone after [RunnerTTL] unless written again.
+	// It is kept in memory, nothing is lost with it.
+	BucketRunners = "runners"
+	// BucketQueues holds one key per queue: the labels its jobs need.
+	BucketQueues = "queues"
+	// BucketConfig holds what is active now (the rule set's digest) and its
+	// last 64 values.
+	BucketConfig = "config"
+	// ObjectsBundles holds the content jobs are pinned to, named by digest.
+	ObjectsBundles = "bundles"
+)
+
+const (
+	// KeyRuleSet is the key in [BucketConfig] of the rule set in force.
+	KeyRuleSet = "ruleset"
+	// ConsumerDispatch is the consumer on EVENTS that hands events to the rules.
+	ConsumerDispatch = "dispatch"
+	// AllStates selects the states of all jobs on RUNS.
+	AllStates = prefixRun + "*.s"
+	// AllEvents selects every event on EVENTS.
+	AllEvents = prefixEvents + ">"
+)
+
+// The classes of events: who may publish them.
+const (
+	// ClassExternal is for events from outside; publishers may write these.
+	ClassExternal = "ext"
+	// ClassOwn is for events that jet-bus makes itself.
+	ClassOwn = "jet"
+)
+
+const (
+	// RunnerTTL is how long an entry in [BucketRunners] lives. Runners write
+	// theirs at least three times as often.
+	RunnerTTL = 15 * time.Second
+	// MaxEventSize is the most that one message on EVENTS may take, in bytes,
+	// its headers included.
+	MaxEventSize = 256 << 10
+
+	// duplicateWindow is how long the server remembers message ids. It costs
+	// memory and start-up time; lasting protection is a job's id.
+	duplicateWindow = 2 * time.Minute
+	// maxWaiting bounds the jobs that wait in JOBS.
+	maxWaiting = 1_000_000
+	// markerTTL is how long watchers of a bucket can see that a key expired.
+	markerTTL = time.Minute
+	// configHistory is how many values of a config key are kept.
+	configHistory = 64
+)
+
+// Prefixes of subjects. What a stream republishes appears under live.
+const (
+	prefixEvents = "events."
+	prefixRun    = "run."
+	prefixLock   = "lock."
+	prefixLive   = "live."
+)
+
+// EventSubject is where an event of this class and CloudEvents type is stored:
+// events.<class>.<type>, the type's dots kept so that subscribers can filter.
+// It serves filtering only: the event says what it is, not its subject.
+func EventSubject(class, eventType string) string {
+	return prefixEvents + Token(class) + "." + dotted(eventType)
+}
+
+// JobSubject is where a queue's jobs of one priority wait: jobs.<queue>.<prio>.
+func JobSubject(queue string, prio int) string {
+	return "jobs." + Token(queue) + "." + strconv.Itoa(prio)
+}
+
+// StateSubject is where a job's state is: run.<job>.s. The sequence of its last
+// message is the fencing token of every later write for the job.
+func StateSubject(job string) string { return prefixRun + Token(job) + ".s" }
+
+// ResultSubject is where a job's task results are: run.<job>.t.
+func ResultSubject(job string) string { return prefixRun + Token(job) + ".t" }
+
+// HeartbeatSubject is where a job's last heartbeat is: run.<job>.h.
+func HeartbeatSubject(job string) string { return prefixRun + Token(job) + ".h" }
+
+// HostLockSubject is the lock on a host: lock.host.<host>.
+func HostLockSubject(host string) string { return prefixLock + "host." + Token(host) }
+
+// CancelSubject is where a running job is told to stop: cancel.<job>. It is not
+// stored; what counts is the job's state.
+func CancelSubject(job string) string { return "cancel." + Token(job) }
+
+// LiveSubject is where messages stored on a subject of EVENTS or of RUNS (but
+// its locks) appear as they are stored: live.<subject>.
+func LiveSubject(s string) string { return prefixLive + s }
+
+// streamConfigs are the streams as the server is asked to keep them.
+func streamConfigs(l Limits) []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		{
+			Name:               StreamEvents,
+			Description:        "accepted events",
+			Subjects:           []string{prefixEvents + ">"},
+			Retention:          jetstream.LimitsPolicy,
+			Discard:            jetstream.DiscardNew,
+			MaxConsumers:       -1,
+			MaxMsgs:            -1,
+			MaxMsgsPerSubject:  -1,
+			MaxBytes:           l.EventsMaxBytes,
+			MaxAge:             l.EventsMaxAge,
+			MaxMsgSize:         MaxEventSize,
+			Storage:            jetstream.FileStorage,
+			Replicas:           l.Replicas,
+			Duplicates:         duplicateWindow,
+			DenyDelete:         true,
+			DenyPurge:          true,
+			AllowAtomicPublish: true,
+			AllowDirect:        true,
+			RePublish:          republish(prefixEvents),
+		},
+		{
+			Name:              StreamJobs,
+			Description:       "jobs waiting for a runner",
+			Subjects:          []string{"jobs.>"},
+			Retention:         jetstream.WorkQueuePolicy,
+			Discard:           jetstream.DiscardNew,
+			MaxConsumers:      -1,
+			MaxMsgs:           maxWaiting,
+			MaxMsgsPerSubject: -1,
+			MaxBytes:          -1,
+			MaxMsgSize:        4 << 10,
+			Storage:           jetstream.FileStorage,
+			Replicas:          l.Replicas,
+			Duplicates:        duplicateWindow,
+			AllowDirect:       true, // the sweeper reads who waits
+		},
+		{
+			Name:               StreamRuns,
+			Description:        "states, results and locks of jobs",
+			Subjects:           []string{prefixRun + ">", prefixLock + ">"},
+			Retention:          jetstream.LimitsPolicy,
+			Discard:            jetstream.DiscardNew,
+			MaxConsumers:       -1,
+			MaxMsgs:            -1,
+			MaxMsgsPerSubject:  -1,
+			MaxBytes:           l.RunsMaxBytes,
+			MaxAge:             l.RunsMaxAge,
+			MaxMsgSize:         -1,
+			Storage:            jetstream.FileStorage,
+			Replicas:           l.Replicas,
+			Duplicates:         duplicateWindow,
+			AllowAtomicPublish: true,
+			AllowRollup:        true,
+			AllowDirect:        true,
+			RePublish:          republish(prefixRun),
+		},
+	}
+}
+
+// republish copies what is stored below prefix to live.<prefix>.
+func republish(prefix string) *jetstream.RePublish {
+	return &jetstream.RePublish{Source: prefix + ">", Destination: prefixLive + prefix + ">"}
+}
+
+// bucketConfigs are the key-value buckets.
+func bucketConfigs(l Limits) []jetstream.KeyValueConfig {
+	return []jetstream.KeyValueConfig{
+		{
+			Bucket:         BucketRunners,
+			Description:    "runners that live",
+			TTL:            RunnerTTL,
+			LimitMarkerTTL: markerTTL,
+			History:        1,
+			Storage:        jetstream.MemoryStorage,
+			Replicas:       l.Replicas,
+		},
+		{
+			Bucket:      BucketQueues,
+			Description: "queues, and the labels their jobs need",
+			History:     1,
+			Storage:     jetstream.FileStorage,
+			Replicas:    l.Replicas,
+		},
+		{
+			Bucket:      BucketConfig,
+			Description: "what is active, and was",
+			History:     configHistory,
+			Storage:     jetstream.FileStorage,
+			Replicas:    l.Replicas,
+		},
+	}
+}
+
+// objectConfigs are the object stores.
+func objectConfigs(l Limits) []jetstream.ObjectStoreConfig {
+	return []jetstream.ObjectStoreConfig{{
+		Bucket:      ObjectsBundles,
+		Description: "content that jobs are pinned to",
+		Storage:     jetstream.FileStorage,
+		Replicas:    l.Replicas,
+	}}
+}

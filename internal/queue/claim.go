@@ -1,0 +1,235 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/jet-bus/jet-bus/internal/bus"
+)
+
+// errNotNow means that the job cannot be had at the moment: a host is busy, or
+// the record moved on meanwhile. The wake-up comes again.
+var errNotNow = errors.New("not now")
+
+// hostLock is the record of lock.host.<host>. It names the job that owns the
+// host; it is stale, and free to take, once that job's state is terminal.
+type hostLock struct {
+	Job string `json:"job"`
+}
+
+// claim is one try to take a job with one wake-up in hand.
+type claim struct {
+	w      *Worker
+	msg    jetstream.Msg
+	wake   uint64
+	timing Timing
+	log    *slog.Logger
+}
+
+// giveBack returns the wake-up for a later delivery.
+func (c *claim) giveBack(delivered uint64) {
+	_ = c.msg.NakWithDelay(backoff(max(delivered, 1)))
+}
+
+// take claims the job of rec. No lease and no error mean that the wake-up is
+// settled: the job has ended, is another's, or has just been ended by us.
+func (c *claim) take(ctx context.Context, rec Record) (*Lease, error) {
+	q := c.w.Queue
+	takeover := false
+	switch {
+	case rec.State.Terminal():
+		return nil, nil
+	case rec.State == Pending:
+	case rec.Wake != c.wake:
+		// The holder's own wake-up guards the job; this one is a double.
+		return nil, nil
+	default:
+		// The holder's wake-up was handed out again: its lease ran out.
+		c.log.Warn("runner lost", slog.String("runner", rec.Runner), slog.Int("attempt", rec.Attempt))
+		next, err := lost(rec.Job, q.now())
+		if err != nil {
+			return nil, err
+		}
+		if next.State.Terminal() {
+			_, err := q.put(ctx, next, rec.Rev)
+			return nil, c.settle(err)
+		}
+		rec.Job = next
+		takeover = true
+	}
+	ready, err := c.prepare(ctx, rec.Job)
+	if errors.Is(err, ErrTerminal) {
+		next, ferr := finished(rec.Job, Failed, err.Error(), q.now())
+		if ferr != nil {
+			return nil, ferr
+		}
+		_, err := q.put(ctx, next, rec.Rev)
+		return nil, c.settle(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	return c.commit(ctx, rec, ready, takeover)
+}
+
+// settle turns a lost compare-and-set into "not now".
+func (c *claim) settle(err error) error {
+	if errors.Is(err, bus.ErrConflict) {
+		return fmt.Errorf("%w: the job moved on", errNotNow)
+	}
+	return err
+}
+
+// prepare runs the worker's Prepare, keeping the wake-up in hand meanwhile.
+func (c *claim) prepare(ctx context.Context, j Job) (Prepared, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		tick := time.NewTicker(c.timing.Heartbeat())
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_ = c.msg.InProgress()
+			}
+		}
+	})
+	p, err := c.w.Prepare(ctx, j)
+	if err != nil {
+		return p, err
+	}
+	slices.Sort(p.Hosts)
+	p.Hosts = slices.Compact(p.Hosts)
+	if len(p.Hosts) > MaxHosts {
+		return p, fmt.Errorf("%w: it would touch %d hosts, and one job can hold at most %d; split it by limit",
+			ErrTerminal, len(p.Hosts), MaxHosts)
+	}
+	return p, nil
+}
+
+// commit takes the record and all locks in one step.
+func (c *claim) commit(ctx context.Context, rec Record, ready Prepared, takeover bool) (*Lease, error) {
+	q := c.w.Queue
+	next, err := claimed(rec.Job, c.w.Name, c.wake, ready.Hosts, q.now())
+	if err != nil {
+		return nil, err
+	}
+	msgs, err := c.locks(ctx, next)
+	if err != nil {
+		return nil, err
+	}
+	state, err := stateMsg(next, rec.Rev)
+	if err != nil {
+		return nil, err
+	}
+	sent := time.Now()
+	token, err := c.store(ctx, next, msgs, state)
+	if errors.Is(err, bus.ErrUnknownOutcome) {
+		token, err = c.readBack(ctx, next, err)
+	}
+	if err != nil {
+		return nil, c.settle(err)
+	}
+	return newLease(c, next, token, sent, ready.Run, takeover), nil
+}
+
+// store takes the locks that are not the job's yet, and the record: both or
+// neither. A batch costs the server several times a plain write, so a job on one
+// host does without: its lock first, then the record. Should we die in between, a
+// pending job holds the one lock it needs, which whoever claims it next finds.
+// With several hosts that could leave two jobs waiting for each other.
+func (c *claim) store(ctx context.Context, j Job, locks []*nats.Msg, state *nats.Msg) (token uint64, err error) {
+	b := c.w.Queue.bus
+	if len(j.Hosts) != 1 {
+		// The record is last, so that the sequence returned is the record's.
+		return b.PublishBatch(ctx, append(locks, state))
+	}
+	for _, m := range append(locks, state) {
+		if token, _, err = b.Publish(ctx, m); err != nil {
+			return 0, err
+		}
+	}
+	return token, nil
+}
+
+// readBack finds out whether a claim whose answer was lost took place.
+func (c *claim) readBack(ctx context.Context, want Job, cause error) (uint64, error) {
+	rec, err := c.w.Queue.Get(ctx, want.ID)
+	if err != nil {
+		return 0, fmt.Errorf("%w; reading it back: %w", cause, err)
+	}
+	if rec.State == Running && rec.Runner == want.Runner && rec.Wake == want.Wake && rec.Attempt == want.Attempt {
+		return rec.Rev, nil
+	}
+	return 0, fmt.Errorf("%w: the claim did not take place", errNotNow)
+}
+
+// lockReads bounds how many locks are read at once.
+const lockReads = 16
+
+// locks returns the messages that take the hosts of j that it does not hold yet.
+func (c *claim) locks(ctx context.Context, j Job) ([]*nats.Msg, error) {
+	msgs := make([]*nats.Msg, len(j.Hosts))
+	errs := make([]error, len(j.Hosts))
+	sem := make(chan struct{}, lockReads)
+	var wg sync.WaitGroup
+	for i, host := range j.Hosts {
+		sem <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-sem }()
+			msgs[i], errs[i] = c.lock(ctx, host, j.ID)
+		})
+	}
+	wg.Wait()
+	return slices.DeleteFunc(msgs, func(m *nats.Msg) bool { return m == nil }), errors.Join(errs...)
+}
+
+// lock returns the message that takes a host, none if the job holds it already.
+func (c *claim) lock(ctx context.Context, host, job string) (*nats.Msg, error) {
+	subject := bus.HostLockSubject(host)
+	var rev uint64
+	last, err := c.w.Queue.bus.Last(ctx, bus.StreamRuns, subject)
+	switch {
+	case errors.Is(err, bus.ErrNotFound):
+	case err != nil:
+		return nil, fmt.Errorf("read lock of host %s: %w", host, err)
+	default:
+		rev = last.Seq
+		var held hostLock
+		if err := json.Unmarshal(last.Data, &held); err != nil {
+			return nil, fmt.Errorf("decode lock of host %s: %w", host, err)
+		}
+		if held.Job == job {
+			return nil, nil
+		}
+		owner, err := c.w.Queue.Get(ctx, held.Job)
+		if err != nil && !errors.Is(err, ErrNoJob) {
+			return nil, err
+		}
+		if err == nil && !owner.State.Terminal() {
+			return nil, fmt.Errorf("%w: job %s holds host %s", errNotNow, held.Job, host)
+		}
+	}
+	data, err := json.Marshal(hostLock{Job: job})
+	if err != nil {
+		return nil, fmt.Errorf("encode lock of host %s: %w", host, err)
+	}
+	// Only the last lock of a host matters. Those before it stay until they are
+	// too old: to roll them up would cost a sync of its own.
+	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
+	bus.ExpectSubjectSeq(msg, subject, rev)
+	return msg, nil
+}

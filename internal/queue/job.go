@@ -1,0 +1,166 @@
+package queue
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// State is where a job stands.
+type State string
+
+// The states of a job. Succeeded and those after it are terminal: nothing
+// follows them.
+const (
+	Pending    State = "pending"
+	Running    State = "running"
+	Cancelling State = "cancelling"
+	Succeeded  State = "succeeded"
+	Failed     State = "failed"
+	Cancelled  State = "cancelled"
+	TimedOut   State = "timed_out"
+	// Dead means that the job lost too many runners; see [MaxLosses].
+	Dead State = "dead"
+)
+
+// States returns all states, in the order of a job's life.
+func States() []State {
+	return []State{Pending, Running, Cancelling, Succeeded, Failed, Cancelled, TimedOut, Dead}
+}
+
+// Terminal reports whether no transition leaves s.
+func (s State) Terminal() bool {
+	switch s {
+	case Succeeded, Failed, Cancelled, TimedOut, Dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// OnLoss says what becomes of a job whose runner died.
+type OnLoss string
+
+// The policies. The zero value is LossRequeue.
+const (
+	LossRequeue OnLoss = "requeue"
+	LossFail    OnLoss = "fail"
+)
+
+// MaxLosses bounds how many runners a job may lose, so that one that kills them
+// does not do so for ever.
+const MaxLosses = 5
+
+// MaxRecord is how large a job's record may be when it is made, in bytes of JSON.
+// It grows later, by its hosts and its reason, and must still fit into a message.
+const MaxRecord = 512 << 10
+
+// MaxHosts is how many hosts one job may hold: the locks are taken in one
+// atomic batch, and the server takes at most 1000 messages in one.
+const MaxHosts = 900
+
+// EventRef names the event that caused a job.
+type EventRef struct {
+	Source string `json:"source"`
+	ID     string `json:"id"`
+	Type   string `json:"type"`
+	// Seq is the event's sequence on the EVENTS stream.
+	Seq uint64 `json:"seq"`
+}
+
+// Job is the record of one job, whole in every revision.
+type Job struct {
+	ID string `json:"id"`
+
+	// Rule and RuleSet name the rule that fired and the digest of its set; both
+	// are empty for a job that was started by hand.
+	Rule    string    `json:"rule,omitempty"`
+	RuleSet string    `json:"rule_set,omitempty"`
+	Event   *EventRef `json:"event,omitempty"`
+	// CorrelationID is the first cause of the chain this job belongs to.
+	CorrelationID string `json:"correlation_id,omitempty"`
+
+	// Bundle is the digest of the content the job runs, Playbook and Inventory
+	// are paths in it.
+	Bundle    string            `json:"bundle"`
+	Playbook  string            `json:"playbook"`
+	Inventory string            `json:"inventory"`
+	Limit     []string          `json:"limit,omitempty"`
+	Vars      map[string]any    `json:"vars,omitempty"`
+	Check     bool              `json:"check,omitempty"`
+	Needs     map[string]string `json:"needs,omitempty"`
+	// Timeout ends a run; zero means none.
+	Timeout      time.Duration `json:"timeout_ns,omitempty"`
+	OnRunnerLoss OnLoss        `json:"on_runner_loss,omitempty"`
+
+	State State `json:"state"`
+	// Attempt counts the claims, Losses those of them that ended with the loss of
+	// the runner.
+	Attempt int `json:"attempt"`
+	Losses  int `json:"losses,omitempty"`
+	// Runner holds or held the job last.
+	Runner string `json:"runner,omitempty"`
+	// Wake is the sequence, on JOBS, of the message the claim was made with. Only
+	// a redelivery of that message means that the holder's lease ran out.
+	Wake uint64 `json:"wake,omitempty"`
+	// Hosts are those the run touches, sorted; their locks are the job's.
+	Hosts []string `json:"hosts,omitempty"`
+	// Reason says in a sentence how the job came to its state, where that is not
+	// plain.
+	Reason string `json:"reason,omitempty"`
+	// Results counts the task results of the last attempt, once it ended.
+	Results int `json:"results,omitempty"`
+
+	Created  time.Time `json:"created"`
+	Started  time.Time `json:"started,omitzero"`
+	Finished time.Time `json:"finished,omitzero"`
+}
+
+// ID returns the id of the job that rule makes of the event with this identity.
+// The same arguments give the same id, which is what makes it one job; key tells
+// apart several jobs of one rule and event and is empty otherwise.
+func ID(source, id, rule, key string) string {
+	h := sha256.New()
+	for _, s := range []string{source, id, rule, key} {
+		_ = binary.Write(h, binary.BigEndian, uint64(len(s)))
+		h.Write([]byte(s))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// NewID returns a random id, for jobs that no event caused.
+func NewID() string {
+	u := uuid.New()
+	return hex.EncodeToString(u[:])
+}
+
+// NameFor returns the queue of jobs with these needs: one queue for each set
+// of needs, so that a runner is only ever handed what it can run.
+func NameFor(needs map[string]string) string {
+	if len(needs) == 0 {
+		return "default"
+	}
+	h := sha256.New()
+	for _, k := range slices.Sorted(maps.Keys(needs)) {
+		for _, s := range []string{k, needs[k]} {
+			_ = binary.Write(h, binary.BigEndian, uint64(len(s)))
+			h.Write([]byte(s))
+		}
+	}
+	return "needs-" + hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Satisfies reports whether a runner with labels can run a job with needs.
+func Satisfies(labels, needs map[string]string) bool {
+	for k, v := range needs {
+		if labels[k] != v {
+			return false
+		}
+	}
+	return true
+}

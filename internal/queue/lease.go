@@ -1,0 +1,380 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/bus"
+)
+
+// Causes with which a run's context ends.
+var (
+	// ErrLeaseLost means that the job may be another runner's by now.
+	ErrLeaseLost = errors.New("the lease on the job was lost")
+	// ErrCancelled means that somebody cancelled the job.
+	ErrCancelled = errors.New("the job was cancelled")
+	// ErrTimeout means that the job's time is up.
+	ErrTimeout = errors.New("the job ran longer than its timeout")
+	// ErrHandOver means that this runner stops and the job is given back.
+	ErrHandOver = errors.New("the runner is stopping")
+)
+
+const (
+	// resultBuffer is how far a run may be ahead of the bus before it waits.
+	resultBuffer = 256
+	// resultBatch is how many results are stored in one step at the most, and
+	// batchFrom from how many on a step of several is the cheaper one: a batch
+	// costs the server a store of its own and several syncs.
+	resultBatch, batchFrom = 64, 32
+	retryWrite             = 200 * time.Millisecond
+)
+
+// Lease is a claimed job in the hands of its runner.
+type Lease struct {
+	// Job is the record as claimed.
+	Job Job
+
+	c        *claim
+	run      func(ctx context.Context, l *Lease) Outcome
+	takeover bool
+	results  chan *nats.Msg
+	// lose ends the lease, stop only the run; both are set before work begins.
+	lose, stop context.CancelCauseFunc
+
+	mu        sync.Mutex
+	token     uint64    // the record's sequence: the fence
+	confirmed time.Time // when the last confirmed heartbeat was sent; monotonic
+	reported  int
+}
+
+func newLease(c *claim, j Job, token uint64, sent time.Time, run func(context.Context, *Lease) Outcome, takeover bool) *Lease {
+	return &Lease{
+		Job: j, c: c, run: run, takeover: takeover, token: token, confirmed: sent,
+		results: make(chan *nats.Msg, resultBuffer),
+	}
+}
+
+// Report puts a task's result on the job's result stream, as an event, after
+// those reported before. It fills in the job, the attempt and the number. It
+// returns once the result is in hand, not when it is stored: all are before the
+// job ends. It blocks while the bus is far behind.
+func (l *Lease) Report(ctx context.Context, r events.TaskFinished) error {
+	l.mu.Lock()
+	l.reported++
+	r.Job, r.Attempt, r.Seq = l.Job.ID, l.Job.Attempt, l.reported
+	l.mu.Unlock()
+	msg, err := resultMsg(l.Job, r)
+	if err != nil {
+		return err
+	}
+	select {
+	case l.results <- msg:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func resultMsg(j Job, r events.TaskFinished) (*nats.Msg, error) {
+	e, err := events.New("/jobs/"+j.ID, events.TypeTaskFinished, r)
+	if err != nil {
+		return nil, fmt.Errorf("make event of task result %d of job %s: %w", r.Seq, j.ID, err)
+	}
+	e.SetID(fmt.Sprintf("%s.%d.%d", j.ID, r.Attempt, r.Seq))
+	e.SetSubject(r.Host)
+	if j.CorrelationID != "" {
+		e.SetExtension(events.ExtCorrelation, j.CorrelationID)
+	}
+	if j.Event != nil {
+		e.SetExtension(events.ExtCausation, j.Event.ID)
+	}
+	msg, err := bus.EncodeEvent(bus.ResultSubject(j.ID), e)
+	if errors.Is(err, bus.ErrTooLarge) && shrink(&r) {
+		return resultMsg(j, r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode task result %d of job %s: %w", r.Seq, j.ID, err)
+	}
+	msg.Header.Set(jetstream.MsgIDHeader, e.ID())
+	return msg, nil
+}
+
+// shrink halves the texts of a result that is too large for the bus: as JSON, a
+// byte of binary output takes six. It reports whether there was any text left.
+func shrink(r *events.TaskFinished) bool {
+	cut := func(s string) string { return strings.ToValidUTF8(s[:len(s)/2], "") }
+	before := len(r.Message)
+	r.Message = cut(r.Message)
+	if c := r.Command; c != nil {
+		before += len(c.Cmd) + len(c.Stdout) + len(c.Stderr)
+		r.Command = &events.Command{RC: c.RC, Cmd: cut(c.Cmd), Stdout: cut(c.Stdout), Stderr: cut(c.Stderr), Truncated: true}
+	}
+	return before > 0
+}
+
+// work runs the job to its end, or until the lease is lost.
+func (l *Lease) work(ctx context.Context) {
+	held, lose := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer lose(nil)
+	run, stop := context.WithCancelCause(held)
+	defer stop(nil)
+	l.lose, l.stop = lose, stop
+	defer context.AfterFunc(ctx, func() { stop(ErrHandOver) })()
+	if l.Job.Timeout > 0 {
+		defer time.AfterFunc(l.Job.Timeout, func() { stop(ErrTimeout) }).Stop()
+	}
+	var beat, write sync.WaitGroup
+	beat.Go(func() { l.keep(held) })
+	write.Go(func() { l.store(held) })
+
+	out := l.start(run)
+	cause := context.Cause(run)
+	close(l.results)
+	write.Wait()
+	if held.Err() == nil {
+		l.finish(held, cause, out)
+	}
+	if held.Err() != nil {
+		l.c.log.Warn("left the job", slog.Any("cause", context.Cause(held)))
+	}
+	lose(context.Canceled)
+	beat.Wait()
+}
+
+// start waits out the grace after a takeover, then runs.
+func (l *Lease) start(ctx context.Context) Outcome {
+	if l.takeover {
+		select {
+		case <-time.After(l.c.timing.Grace()):
+		case <-ctx.Done():
+			return Outcome{State: Failed, Reason: context.Cause(ctx).Error()}
+		}
+	}
+	l.c.log.Info("job started", slog.String("rule", l.Job.Rule), slog.String("playbook", l.Job.Playbook),
+		slog.Int("attempt", l.Job.Attempt), slog.Int("hosts", len(l.Job.Hosts)))
+	return l.run(ctx, l)
+}
+
+// keep sends heartbeats, and ends the lease when none has been confirmed for too
+// long or the bus says that the record is another's.
+func (l *Lease) keep(held context.Context) {
+	tick := time.NewTicker(l.c.timing.Heartbeat())
+	defer tick.Stop()
+	// The watch runs beside the heartbeats: one that hangs must not delay it.
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watch.Go(func() { l.watch(held) })
+	for {
+		select {
+		case <-held.Done():
+			return
+		case <-tick.C:
+		}
+		sent := time.Now()
+		_ = l.c.msg.InProgress()
+		msg := l.heartbeat()
+		err := l.fenced(held, func(ctx context.Context, token uint64) error {
+			bus.ExpectSubjectSeq(msg, bus.StateSubject(l.Job.ID), token)
+			_, _, err := l.c.w.Queue.bus.Publish(ctx, msg)
+			return err
+		})
+		switch {
+		case err == nil:
+			l.mu.Lock()
+			l.confirmed = sent
+			l.mu.Unlock()
+		case errors.Is(err, ErrLeaseLost):
+			l.lose(err)
+			return
+		default:
+			l.c.log.Warn("heartbeat not confirmed", slog.Any("err", err))
+		}
+	}
+}
+
+func (l *Lease) heartbeat() *nats.Msg {
+	data, _ := json.Marshal(map[string]any{"runner": l.Job.Runner, "attempt": l.Job.Attempt}) //nolint:errchkjson // strings and numbers
+	return &nats.Msg{
+		Subject: bus.HeartbeatSubject(l.Job.ID),
+		Header:  nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
+		Data:    data,
+	}
+}
+
+// watch ends the lease when the limit has passed on our own clock.
+func (l *Lease) watch(held context.Context) {
+	for {
+		l.mu.Lock()
+		left := l.c.timing.Limit() - time.Since(l.confirmed)
+		l.mu.Unlock()
+		if left <= 0 {
+			l.lose(fmt.Errorf("%w: no heartbeat was confirmed for %s", ErrLeaseLost, l.c.timing.Limit()))
+			return
+		}
+		select {
+		case <-held.Done():
+			return
+		case <-time.After(left):
+		}
+	}
+}
+
+// fenced runs write with the token. When the fence refuses it, the record tells:
+// a job that is being cancelled is still ours and gets a new token; anything else
+// means that the lease is lost.
+func (l *Lease) fenced(ctx context.Context, write func(ctx context.Context, token uint64) error) error {
+	for {
+		l.mu.Lock()
+		token := l.token
+		l.mu.Unlock()
+		err := write(ctx, token)
+		if !errors.Is(err, bus.ErrConflict) {
+			return err
+		}
+		rec, gerr := l.c.w.Queue.Get(ctx, l.Job.ID)
+		if gerr != nil {
+			return gerr
+		}
+		ours := rec.Runner == l.Job.Runner && rec.Attempt == l.Job.Attempt && rec.Wake == l.Job.Wake
+		if !ours || rec.State != Cancelling || rec.Rev == token {
+			return fmt.Errorf("%w: it is %s, attempt %d on runner %s", ErrLeaseLost, rec.State, rec.Attempt, rec.Runner)
+		}
+		l.mu.Lock()
+		l.token = rec.Rev
+		l.mu.Unlock()
+		l.stop(fmt.Errorf("%w: %s", ErrCancelled, rec.Reason))
+	}
+}
+
+// store writes the results, in order, each exactly once: by message id against
+// our own repetition, by the fence against everybody else's.
+func (l *Lease) store(held context.Context) {
+	for msg := range l.results {
+		batch := []*nats.Msg{msg}
+		for len(batch) < resultBatch && len(l.results) > 0 {
+			batch = append(batch, <-l.results)
+		}
+		if held.Err() != nil {
+			continue // drain, so that nobody blocks; these are another attempt's now
+		}
+		if err := l.storeAll(held, batch); err != nil {
+			l.c.log.Warn("task results not stored", slog.Int("results", len(batch)), slog.Any("err", err))
+		}
+	}
+}
+
+func (l *Lease) storeAll(held context.Context, batch []*nats.Msg) error {
+	b := l.c.w.Queue.bus
+	if len(batch) >= batchFrom {
+		err := l.insist(held, func(ctx context.Context, token uint64) error {
+			for _, m := range batch {
+				bus.ExpectSubjectSeq(m, bus.StateSubject(l.Job.ID), token)
+			}
+			_, err := b.PublishBatch(ctx, batch)
+			return err
+		}, bus.ErrDuplicate, bus.ErrUnknownOutcome)
+		if !errors.Is(err, bus.ErrDuplicate) && !errors.Is(err, bus.ErrUnknownOutcome) {
+			return err
+		}
+		// Some of it is stored, or may be: one by one, the message ids sort it out.
+	}
+	for _, m := range batch {
+		err := l.insist(held, func(ctx context.Context, token uint64) error {
+			bus.ExpectSubjectSeq(m, bus.StateSubject(l.Job.ID), token)
+			_, _, err := b.Publish(ctx, m)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insist repeats a fenced write until it is done, the lease is lost, or it fails
+// with one of the errors in but. The limit of the lease bounds it.
+func (l *Lease) insist(held context.Context, write func(context.Context, uint64) error, but ...error) error {
+	for {
+		err := l.fenced(held, write)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrLeaseLost):
+			l.lose(err)
+			return err
+		case held.Err() != nil:
+			return context.Cause(held)
+		}
+		for _, b := range but {
+			if errors.Is(err, b) {
+				return err
+			}
+		}
+		l.c.log.Warn("write to the bus is repeated", slog.Any("err", err))
+		select {
+		case <-time.After(retryWrite):
+		case <-held.Done():
+			return context.Cause(held)
+		}
+	}
+}
+
+// finish stores the final state, or gives the job back when the runner stops.
+// cause is why the run was stopped, if it was.
+func (l *Lease) finish(held context.Context, cause error, out Outcome) {
+	q := l.c.w.Queue
+	j := l.Job
+	j.Results = l.reported
+	var release bool
+	next, err := func() (Job, error) {
+		switch {
+		case errors.Is(cause, ErrHandOver) && out.State != Succeeded:
+			release = true
+			return requeued(j, fmt.Sprintf("runner %s stopped and gave the job back", j.Runner))
+		case errors.Is(cause, ErrCancelled) && out.State != Succeeded:
+			return finished(j, Cancelled, cause.Error(), q.now())
+		case errors.Is(cause, ErrTimeout) && out.State != Succeeded:
+			return finished(j, TimedOut, fmt.Sprintf("the job ran longer than its timeout of %s", j.Timeout), q.now())
+		default:
+			return finished(j, out.State, out.Reason, q.now())
+		}
+	}()
+	if err != nil {
+		l.c.log.Error("no final state", slog.Any("err", err))
+		return
+	}
+	err = l.insist(held, func(ctx context.Context, token uint64) error {
+		_, err := q.put(ctx, next, token)
+		if errors.Is(err, bus.ErrConflict) && l.stored(ctx, next) {
+			return nil // an earlier try arrived, its answer did not
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		l.c.log.Warn("final state not stored", slog.String("state", string(next.State)), slog.Any("err", err))
+	case release:
+		l.c.log.Info("job given back")
+		_ = l.c.msg.Nak()
+	default:
+		l.c.log.Info("job ended", slog.String("state", string(next.State)), slog.Int("results", next.Results))
+		_ = l.c.msg.Ack()
+	}
+}
+
+// stored reports whether the record already is what we wanted to write.
+func (l *Lease) stored(ctx context.Context, want Job) bool {
+	rec, err := l.c.w.Queue.Get(ctx, want.ID)
+	return err == nil && rec.State == want.State && rec.Runner == want.Runner && rec.Attempt == want.Attempt &&
+		rec.Finished.Equal(want.Finished)
+}

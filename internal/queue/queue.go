@@ -1,0 +1,327 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/jet-bus/jet-bus/internal/bus"
+)
+
+// Errors callers decide on.
+var (
+	// ErrNoJob means that no job has the id asked for.
+	ErrNoJob = errors.New("no such job")
+	// ErrTooLarge means that a job's record would be larger than [MaxRecord].
+	ErrTooLarge = errors.New("the job's record is too large")
+	// ErrAmbiguous means that an abbreviated id stands for several jobs.
+	ErrAmbiguous = errors.New("more than one job begins with that")
+)
+
+// priority is the only one so far; the subjects and consumers carry it so that
+// more can be added beside it.
+const priority = 5
+
+// Record is a job with the sequence of its revision on the RUNS stream, which
+// is what the next transition is compared with.
+type Record struct {
+	Job
+	Rev uint64
+}
+
+// wakeup is the message on the JOBS stream.
+type wakeup struct {
+	ID string `json:"id"`
+}
+
+// Queue reads and writes jobs. It is safe for concurrent use.
+type Queue struct {
+	bus *bus.Bus
+	log *slog.Logger
+}
+
+// New returns the queue on b. A nil log discards.
+func New(b *bus.Bus, log *slog.Logger) *Queue {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Queue{bus: b, log: log}
+}
+
+// now is the wall clock for the times in records. They are for people: no
+// decision of the protocol reads them.
+func (q *Queue) now() time.Time { return time.Now().UTC() }
+
+// Open makes the queue for jobs with these needs, if it is not there: the
+// consumer that hands them out and the entry by which runners find it. The lease
+// decides how soon a runner's death is noticed.
+func (q *Queue) Open(ctx context.Context, needs map[string]string, lease Timing) error {
+	name := NameFor(needs)
+	_, err := q.bus.JS.CreateOrUpdateConsumer(ctx, bus.StreamJobs, jetstream.ConsumerConfig{
+		Durable:       name,
+		Description:   fmt.Sprintf("hands out jobs that need %v", needs),
+		FilterSubject: bus.JobSubject(name, priority),
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       lease.AckWait,
+		MaxDeliver:    -1, // attempts are counted in the record
+		MaxAckPending: 10_000,
+	})
+	if err != nil {
+		return fmt.Errorf("open queue %s: %w", name, err)
+	}
+	kv, err := q.bus.JS.KeyValue(ctx, bus.BucketQueues)
+	if err != nil {
+		return fmt.Errorf("open queue %s: %w", name, err)
+	}
+	if needs == nil {
+		needs = map[string]string{}
+	}
+	entry, err := json.Marshal(needs)
+	if err != nil {
+		return fmt.Errorf("open queue %s: %w", name, err)
+	}
+	if old, err := kv.Get(ctx, name); err == nil && bytes.Equal(old.Value(), entry) {
+		return nil
+	}
+	if _, err := kv.Put(ctx, name, entry); err != nil {
+		return fmt.Errorf("open queue %s: %w", name, err)
+	}
+	return nil
+}
+
+// Check finds out whether a job can be stored: an error that wraps [ErrTooLarge]
+// says that it cannot, whatever happens.
+func Check(j Job) error {
+	data, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("encode job %s: %w", j.ID, err)
+	}
+	if len(data) > MaxRecord {
+		return fmt.Errorf("%w: %d KiB, most of it variables, and %d KiB is the most; give it less of the event",
+			ErrTooLarge, len(data)>>10, MaxRecord>>10)
+	}
+	return nil
+}
+
+// Submit stores j as pending under its id and wakes a runner. It returns only
+// when both are stored, and may be repeated: a job that exists already is left as
+// it is, created is false, and the stored record is returned (a pending one is
+// woken once more).
+func (q *Queue) Submit(ctx context.Context, j Job) (r Record, created bool, err error) {
+	j.State = Pending
+	if j.Created.IsZero() {
+		j.Created = q.now()
+	}
+	if err := Check(j); err != nil {
+		return r, false, err
+	}
+	rev, err := q.put(ctx, j, 0)
+	switch {
+	case err == nil:
+		r, created = Record{Job: j, Rev: rev}, true
+	case errors.Is(err, bus.ErrConflict):
+		if r, err = q.Get(ctx, j.ID); err != nil {
+			return r, false, err
+		}
+	default:
+		return r, false, err
+	}
+	if r.State != Pending {
+		return r, created, nil
+	}
+	if err := q.wake(ctx, r.Job); err != nil {
+		return r, created, err
+	}
+	return r, created, nil
+}
+
+// put stores j if the record's last revision is rev; zero means that there must
+// be none.
+func (q *Queue) put(ctx context.Context, j Job, rev uint64) (uint64, error) {
+	msg, err := stateMsg(j, rev)
+	if err != nil {
+		return 0, err
+	}
+	seq, _, err := q.bus.Publish(ctx, msg)
+	if err != nil {
+		return 0, fmt.Errorf("store job %s as %s: %w", j.ID, j.State, err)
+	}
+	return seq, nil
+}
+
+func stateMsg(j Job, rev uint64) (*nats.Msg, error) {
+	data, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("encode job %s: %w", j.ID, err)
+	}
+	subject := bus.StateSubject(j.ID)
+	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
+	bus.ExpectSubjectSeq(msg, subject, rev)
+	return msg, nil
+}
+
+// wake hands the job's id out.
+func (q *Queue) wake(ctx context.Context, j Job) error {
+	data, err := json.Marshal(wakeup{ID: j.ID})
+	if err != nil {
+		return fmt.Errorf("wake job %s: %w", j.ID, err)
+	}
+	msg := &nats.Msg{Subject: bus.JobSubject(NameFor(j.Needs), priority), Header: nats.Header{}, Data: data}
+	if _, _, err := q.bus.Publish(ctx, msg); err != nil {
+		return fmt.Errorf("wake job %s: %w", j.ID, err)
+	}
+	return nil
+}
+
+// Get reads a job by its whole id.
+func (q *Queue) Get(ctx context.Context, id string) (Record, error) {
+	m, err := q.bus.Last(ctx, bus.StreamRuns, bus.StateSubject(id))
+	if errors.Is(err, bus.ErrNotFound) {
+		return Record{}, fmt.Errorf("job %s: %w", id, ErrNoJob)
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("read job %s: %w", id, err)
+	}
+	return record(m)
+}
+
+func record(m bus.Msg) (Record, error) {
+	r := Record{Rev: m.Seq}
+	if err := decode(m.Data, &r.Job); err != nil {
+		return r, fmt.Errorf("decode %s at sequence %d: %w", m.Subject, m.Seq, err)
+	}
+	return r, nil
+}
+
+// ListOptions selects jobs.
+type ListOptions struct {
+	// Since leaves out jobs that did not change after it; zero means all.
+	Since time.Time
+	// Prefix keeps the jobs whose id begins with it.
+	Prefix string
+}
+
+// List returns the last revision of every job kept on the bus, oldest change
+// first. It reads the stream directly and needs no more than a viewer's rights.
+func (q *Queue) List(ctx context.Context, o ListOptions) ([]Record, error) {
+	last := make(map[string]Record)
+	for m, err := range q.bus.Tail(ctx, bus.StreamRuns, bus.AllStates, bus.TailOptions{Since: o.Since}) {
+		if err != nil {
+			return nil, fmt.Errorf("list jobs: %w", err)
+		}
+		r, err := record(m)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(r.ID, o.Prefix) {
+			last[r.ID] = r
+		}
+	}
+	out := make([]Record, 0, len(last))
+	for _, r := range last {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b Record) int {
+		if a.Rev < b.Rev {
+			return -1
+		}
+		return 1
+	})
+	return out, nil
+}
+
+// Find reads a job by its id or by an unambiguous beginning of it.
+func (q *Queue) Find(ctx context.Context, prefix string) (Record, error) {
+	if len(prefix) == 2*16 {
+		return q.Get(ctx, prefix)
+	}
+	if prefix == "" {
+		return Record{}, fmt.Errorf("an empty id: %w", ErrNoJob)
+	}
+	found, err := q.List(ctx, ListOptions{Prefix: prefix})
+	switch {
+	case err != nil:
+		return Record{}, err
+	case len(found) == 0:
+		return Record{}, fmt.Errorf("job %s: %w", prefix, ErrNoJob)
+	case len(found) > 1:
+		return Record{}, fmt.Errorf("job %s: %w", prefix, ErrAmbiguous)
+	}
+	return found[0], nil
+}
+
+// Cancel asks for the end of a job. A pending one is cancelled at once; a running
+// one is cancelling until its runner has stopped it. Cancelling a job that has
+// ended is an error.
+func (q *Queue) Cancel(ctx context.Context, id, reason string) (Record, error) {
+	for {
+		r, err := q.Get(ctx, id)
+		if err != nil {
+			return r, err
+		}
+		if r.State.Terminal() {
+			return r, fmt.Errorf("job %s has ended already: %s", id, r.State)
+		}
+		next, err := cancelRequested(r.Job, reason, q.now())
+		if err != nil {
+			return r, err
+		}
+		rev, err := q.put(ctx, next, r.Rev)
+		if errors.Is(err, bus.ErrConflict) {
+			continue // it moved on meanwhile; look again
+		}
+		return Record{Job: next, Rev: rev}, err
+	}
+}
+
+// decode reads JSON keeping integers integers: a variable that was 5 in the
+// event must not arrive in the playbook as 5.0.
+func decode(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if j, ok := v.(*Job); ok {
+		for k, val := range j.Vars {
+			j.Vars[k] = numbers(val)
+		}
+	}
+	return nil
+}
+
+func numbers(v any) any {
+	switch t := v.(type) {
+	case json.Number:
+		if i, err := t.Int64(); err == nil {
+			return i
+		}
+		if u, err := strconv.ParseUint(t.String(), 10, 64); err == nil {
+			return u
+		}
+		f, err := t.Float64()
+		if err != nil {
+			return t.String()
+		}
+		return f
+	case []any:
+		for i := range t {
+			t[i] = numbers(t[i])
+		}
+	case map[string]any:
+		for k := range t {
+			t[k] = numbers(t[k])
+		}
+	}
+	return v
+}

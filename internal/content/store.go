@@ -1,0 +1,58 @@
+package content
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// transferTimeout bounds a transfer whose context has no deadline; the client
+// would allow five seconds, too little for a large bundle on a slow line.
+const transferTimeout = 5 * time.Minute
+
+// Put stores a bundle under its digest. A bundle that is stored already is left
+// as it is. When Put returns nil the store has acknowledged all of it.
+func Put(ctx context.Context, store jetstream.ObjectStore, b Bundle) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	_, err := store.GetInfo(ctx, b.Digest)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrObjectNotFound) {
+		return fmt.Errorf("looking for bundle %s in the store: %w", b.Digest, err)
+	}
+	if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: b.Digest}, bytes.NewReader(b.Data)); err != nil {
+		return fmt.Errorf("storing bundle %s: %w", b.Digest, err)
+	}
+	return nil
+}
+
+// Fetch returns the directory below cacheDir that holds the bundle named digest,
+// after getting it from the store if it is not there; see [Unpack]. A bundle
+// that the store does not have gives [jetstream.ErrObjectNotFound].
+func Fetch(ctx context.Context, store jetstream.ObjectStore, digest, cacheDir string) (string, error) {
+	dir, ok, err := cached(digest, cacheDir)
+	if err != nil || ok {
+		return dir, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	object, err := store.Get(ctx, digest)
+	if err != nil {
+		return "", fmt.Errorf("fetching bundle %s: %w", digest, err)
+	}
+	defer object.Close() //nolint:errcheck // the digest says whether all was read
+	return Unpack(ctx, object, digest, cacheDir)
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, transferTimeout)
+}

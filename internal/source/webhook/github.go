@@ -1,0 +1,175 @@
+package webhook
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+
+	"github.com/jet-bus/jet-bus/events"
+)
+
+// dialect is what differs between GitHub and the hosts that send payloads of
+// the same form.
+type dialect struct {
+	prefix     string   // of event types
+	event      []string // headers with the event's name, the first that is there
+	deliveryID []string // headers with the delivery's id, likewise
+}
+
+func githubDialect() dialect {
+	return dialect{"com.github.", []string{"X-GitHub-Event"}, []string{"X-GitHub-Delivery"}}
+}
+
+func giteaDialect() dialect {
+	return dialect{"org.gitea.", []string{"X-Gitea-Event"}, []string{"X-Gitea-Delivery"}}
+}
+
+func forgejoDialect() dialect {
+	return dialect{
+		"org.forgejo.",
+		[]string{"X-Forgejo-Event", "X-Gitea-Event"},
+		[]string{"X-Forgejo-Delivery", "X-Gitea-Delivery"},
+	}
+}
+
+// mapping says where in a payload an event's attributes are: paths, as
+// [payload.text] takes them.
+type mapping struct {
+	suffix  string // what is appended to the type, after a dot
+	source  string
+	subject string
+	time    []string // the first that holds a time
+}
+
+// githubMapping is the CloudEvents adapter for GitHub, and for events it does
+// not name the same in general: action and repository.
+func githubMapping(event string, p payload) mapping {
+	const repo = "repository.url"
+	switch event {
+	case "push":
+		return mapping{"", repo, "ref", nil}
+	case "release":
+		return mapping{"action", repo, "release.id", releaseTime(p.text("action"))}
+	case "pull_request":
+		return mapping{"action", repo, "number", []string{"pull_request.updated_at"}}
+	case "pull_request_review":
+		return mapping{"action", "pull_request.url", "review.id", []string{"review.submitted_at"}}
+	case "create", "delete":
+		return mapping{"ref_type", repo, "ref", nil}
+	case "issues":
+		return mapping{"action", repo, "issue.number", []string{"issue.updated_at"}}
+	case "issue_comment":
+		return mapping{"action", "issue.url", "comment.id", []string{"comment.updated_at"}}
+	case "workflow_run":
+		return mapping{"action", repo, "workflow.name", nil}
+	case "workflow_job":
+		return mapping{"action", repo, "workflow_job.name", nil}
+	case "workflow_dispatch":
+		return mapping{"", repo, "workflow", nil}
+	case "deployment":
+		return mapping{"", repo, "deployment.id", []string{"deployment.updated_at"}}
+	case "deployment_status":
+		return mapping{"deployment_status.state", "deployment.url", "deployment_status.url", []string{"deployment_status.updated_at"}}
+	case "registry_package":
+		return mapping{"action", repo, "registry_package.html_url", []string{"registry_package.updated_at"}}
+	case "repository":
+		return mapping{"action", "repository.owner.url", "repository.name", []string{"repository.updated_at"}}
+	case "repository_dispatch":
+		return mapping{"action", "repository.owner.url", "", nil}
+	case "security_advisory":
+		return mapping{"action", "", "security_advisory.ghsa_id", []string{"security_advisory.updated_at"}}
+	case "check_run":
+		return mapping{"action", repo, "check_run.id", []string{"check_run.completed_at", "check_run.started_at"}}
+	case "status":
+		return mapping{"state", repo, "sha", []string{"updated_at"}}
+	}
+	return mapping{"action", repo, "", nil}
+}
+
+// releaseTime returns the path of the time that fits a release's action.
+func releaseTime(action string) []string {
+	switch action {
+	case "published", "released", "prereleased":
+		return []string{"release.published_at"}
+	case "created":
+		return []string{"release.created_at"}
+	}
+	return []string{"release.updated_at"}
+}
+
+// githubAdapter returns the adapter for GitHub's payloads in a dialect.
+func githubAdapter(d dialect) adapter {
+	return func(hook string, h http.Header, body []byte) (events.Event, error) {
+		event, id := header(h, d.event), header(h, d.deliveryID)
+		if !validEvent(event) {
+			return events.Event{}, errors.New("the header " + d.event[0] + " does not name an event")
+		}
+		p, err := parsePayload(body)
+		if err != nil {
+			return events.Event{}, err
+		}
+		if event == "ping" {
+			return events.Event{}, errIgnored
+		}
+		if id == "" {
+			return events.Event{}, errors.New("the header " + d.deliveryID[0] + " is missing")
+		}
+		m := githubMapping(event, p)
+		typ := d.prefix + event
+		if m.suffix != "" {
+			if s := p.token(m.suffix); s != "" {
+				typ += "." + s
+			}
+		}
+		env := envelope{
+			id: id, typ: typ, subject: p.text(m.subject), time: p.time(m.time...),
+			host: hostOf(p.first("repository.html_url", "organization.html_url", "sender.html_url")),
+			// Events of an organisation have no repository.
+			source:     cmp.Or(p.first(m.source, "repository.url", "repository.html_url", "organization.url"), "/hooks/"+hook),
+			repository: p.text("repository.full_name"),
+			actor:      p.first("sender.login", "sender.username"),
+		}
+		if event == "security_advisory" {
+			env.source = "github.com"
+		}
+		env.ref, env.tag = githubRef(event, p)
+		return p.event(env)
+	}
+}
+
+// githubRef returns the full reference and the tag that an event is about.
+func githubRef(event string, p payload) (ref, tag string) {
+	ref = p.text("ref")
+	if event == "create" || event == "delete" {
+		// These alone name the reference without its kind.
+		switch p.text("ref_type") {
+		case "tag":
+			return refAndTag("", ref)
+		case "branch":
+			return refAndTag("refs/heads/"+ref, "")
+		}
+	}
+	return refAndTag(ref, p.text("release.tag_name"))
+}
+
+func header(h http.Header, names []string) string {
+	for _, name := range names {
+		if v := clean(h.Get(name)); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// validEvent reports whether an event's name can be an element of a type.
+func validEvent(name string) bool {
+	if name == "" || len(name) > 64 {
+		return false
+	}
+	for _, r := range name {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' {
+			return false
+		}
+	}
+	return true
+}

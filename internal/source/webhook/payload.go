@@ -1,0 +1,168 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jet-bus/jet-bus/events"
+)
+
+// payload is the body of a delivery.
+type payload struct {
+	tree map[string]any
+	raw  []byte // compact JSON
+}
+
+func parsePayload(body []byte) (payload, error) {
+	if !utf8.Valid(body) {
+		return payload{}, errors.New("the body is not valid UTF-8")
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, body); err != nil {
+		return payload{}, fmt.Errorf("the body is not valid JSON: %w", err)
+	}
+	p := payload{raw: compact.Bytes()}
+	dec := json.NewDecoder(bytes.NewReader(p.raw))
+	dec.UseNumber()
+	if err := dec.Decode(&p.tree); err != nil || p.tree == nil {
+		return payload{}, errors.New("the body is not a JSON object")
+	}
+	return p, nil
+}
+
+// text returns the text or number at a dotted path, or "" if there is none. It
+// is free of control characters and of space around it.
+func (p payload) text(path string) string {
+	var v any = p.tree
+	for name := range strings.SplitSeq(path, ".") {
+		object, ok := v.(map[string]any)
+		if !ok {
+			return ""
+		}
+		v = object[name]
+	}
+	switch v := v.(type) {
+	case string:
+		return clean(v)
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+// first returns the first text that is not empty.
+func (p payload) first(paths ...string) string {
+	for _, path := range paths {
+		if s := p.text(path); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// time returns the first time at one of the paths, or the zero time.
+func (p payload) time(paths ...string) time.Time {
+	for _, path := range paths {
+		s := p.text(path)
+		for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700"} {
+			if t, err := time.Parse(layout, s); err == nil {
+				return t.UTC()
+			}
+		}
+	}
+	return time.Time{}
+}
+
+// token returns the text at path as one element of an event type: without dots,
+// of moderate length.
+func (p payload) token(path string) string {
+	s := strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || (r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r))) {
+			return r
+		}
+		return '_'
+	}, p.text(path))
+	return s[:min(len(s), 64)]
+}
+
+// clean drops control characters, which no attribute may have.
+func clean(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s))
+}
+
+// envelope is what a delivery becomes around its payload. Empty parts are left
+// out; a zero time is now.
+type envelope struct {
+	id, typ, source, subject string
+	time                     time.Time
+	// The view of git that all hosts share.
+	host, repository, ref, tag, actor string
+}
+
+// event puts the payload into the envelope.
+func (p payload) event(env envelope) (events.Event, error) {
+	e, err := events.New(env.source, env.typ, nil)
+	if err != nil {
+		return events.Event{}, err
+	}
+	// Not by encoding it again: the payload stays as it was sent.
+	e.SetDataContentType("application/json")
+	e.DataEncoded = p.raw
+	e.SetID(env.id)
+	if !env.time.IsZero() {
+		e.SetTime(env.time)
+	}
+	if env.subject != "" {
+		e.SetSubject(env.subject)
+	}
+	for name, v := range map[string]string{
+		events.ExtGitHost: env.host, events.ExtRepository: env.repository, events.ExtRef: env.ref,
+		events.ExtTag: env.tag, events.ExtActor: env.actor,
+	} {
+		if v != "" {
+			e.SetExtension(name, v)
+		}
+	}
+	if err := events.Check(e); err != nil {
+		return events.Event{}, err
+	}
+	return e, nil
+}
+
+// hostOf returns the host name of a URL, or "".
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// refAndTag completes a reference and a tag name from each other.
+func refAndTag(ref, tag string) (string, string) {
+	if !strings.HasPrefix(ref, "refs/") {
+		ref = ""
+	}
+	if ref == "" && tag != "" {
+		ref = "refs/tags/" + tag
+	}
+	if tag == "" {
+		tag, _ = strings.CutPrefix(ref, "refs/tags/")
+		if tag == ref {
+			tag = ""
+		}
+	}
+	return ref, tag
+}

@@ -1,0 +1,144 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+
+	"github.com/jet-bus/jet-bus/events"
+)
+
+// Limits of what a sender may do.
+const (
+	// MaxBody is the most bytes of a request body; no git host sends more.
+	MaxBody = 25 << 20
+	// MaxEvent is the most bytes of one event in structured JSON.
+	MaxEvent = 256 << 10
+
+	minSecret  = 16  // bytes
+	ratePerSec = 50  // events a hook may send each second, on average
+	rateBurst  = 200 // events a hook may send at once
+)
+
+// Kind is the kind of sender that a hook is for.
+type Kind string
+
+// The kinds of senders.
+const (
+	GitHub      Kind = "github"
+	Gitea       Kind = "gitea"
+	Forgejo     Kind = "forgejo"
+	GitLab      Kind = "gitlab"
+	CloudEvents Kind = "cloudevents"
+)
+
+// Hook is one address that events come in at.
+type Hook struct {
+	// Name is the last part of the address: letters, digits, dots, dashes and
+	// underscores.
+	Name string
+	Kind Kind
+	// Secrets are the one or two secrets (while the sender is moved to a new
+	// one) that are accepted, of 16 bytes or more each. For GitLab, a secret that
+	// begins with whsec_ is a signing token; any other is the secret token that
+	// GitLab sends in clear.
+	Secrets [][]byte
+}
+
+// Publisher stores events. It must be safe for concurrent use.
+type Publisher interface {
+	// PublishEvent returns when e is stored, with its sequence, and whether it
+	// had been stored before. An error that wraps [ErrUnavailable], or has a
+	// method Temporary that returns true, asks the sender to try again; one that
+	// wraps [events.ErrTooLarge] tells it not to.
+	PublishEvent(ctx context.Context, e events.Event) (seq uint64, duplicate bool, err error)
+}
+
+// ErrUnavailable is for publishers to wrap when events cannot be stored now:
+// the store is full or out of reach.
+var ErrUnavailable = errors.New("events cannot be stored at the moment")
+
+// New returns the handler for POST /hooks/{name}. It is safe for concurrent
+// use. It refuses hooks that anybody could send to: without a secret, or with
+// one shorter than 16 bytes. A nil log discards.
+func New(hooks []Hook, p Publisher, log *slog.Logger) (http.Handler, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &receiver{endpoints: make(map[string]*endpoint, len(hooks)), publisher: p, log: log}
+	for _, h := range hooks {
+		if _, ok := r.endpoints[h.Name]; ok {
+			return nil, fmt.Errorf("two webhooks are called %q", h.Name)
+		}
+		e, err := newEndpoint(h)
+		if err != nil {
+			return nil, fmt.Errorf("webhook %q: %w", h.Name, err)
+		}
+		r.endpoints[h.Name] = e
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hooks/{name}", r.serve)
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
+		r.refuse(w, req, "", refusalError{http.StatusNotFound, "there is nothing at this address, webhooks are at /hooks/NAME"})
+	})
+	return mux, nil
+}
+
+// endpoint is a hook in service.
+type endpoint struct {
+	name   string
+	kind   Kind
+	verify verifier
+	adapt  adapter // nil for CloudEvents
+	limit  *bucket
+}
+
+// adapter turns a delivery, already authenticated, into an event. It returns
+// errIgnored for what is not to be published.
+type adapter func(hook string, h http.Header, body []byte) (events.Event, error)
+
+// errIgnored says that a delivery is fine and means nothing, like a ping.
+var errIgnored = errors.New("delivery is not published")
+
+// namePattern keeps hook names to one path element.
+const namePattern = `^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`
+
+func newEndpoint(h Hook) (*endpoint, error) {
+	if !regexp.MustCompile(namePattern).MatchString(h.Name) {
+		return nil, errors.New("the name must be letters, digits, dots, dashes and underscores, 63 at most")
+	}
+	e := &endpoint{name: h.Name, kind: h.Kind, limit: newBucket(ratePerSec, rateBurst)}
+	switch h.Kind {
+	case GitHub:
+		e.adapt = githubAdapter(githubDialect())
+	case Gitea:
+		e.adapt = githubAdapter(giteaDialect())
+	case Forgejo:
+		e.adapt = githubAdapter(forgejoDialect())
+	case GitLab:
+		e.adapt = adaptGitLab
+	case CloudEvents:
+	default:
+		return nil, fmt.Errorf("kind %q is none of github, gitea, forgejo, gitlab, cloudevents", h.Kind)
+	}
+	if len(h.Secrets) == 0 {
+		return nil, errors.New("it has no secret, anybody could send to it")
+	}
+	if len(h.Secrets) > 2 {
+		return nil, fmt.Errorf("it has %d secrets, two at most can be live", len(h.Secrets))
+	}
+	for _, secret := range h.Secrets {
+		switch {
+		case len(secret) == 0:
+			return nil, errors.New("a secret is empty")
+		case len(secret) < minSecret:
+			return nil, fmt.Errorf("a secret is shorter than %d bytes", minSecret)
+		}
+	}
+	var err error
+	e.verify, err = newVerifier(h.Kind, h.Secrets)
+	return e, err
+}

@@ -1,0 +1,59 @@
+package report
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/events"
+)
+
+// MaxOutput is how much of each of a command's two outputs an event carries, in
+// bytes; the rest is cut off and the event says so.
+const MaxOutput = 32 << 10
+
+// maxMessage bounds the other texts of an event.
+const maxMessage = 8 << 10
+
+// Task returns the data of the event for an engine's [engine.TaskFinished]. Job,
+// Attempt and Seq are left to the caller.
+func Task(e engine.Event) events.TaskFinished {
+	t := events.TaskFinished{
+		Play:       e.Play,
+		Role:       e.Role,
+		Task:       e.Task,
+		Module:     e.Module,
+		Handler:    e.Handler,
+		Host:       e.Host,
+		Status:     string(e.Status),
+		Changed:    e.Changed,
+		Check:      e.Check,
+		Fields:     e.Fields,
+		Items:      e.Items,
+		Attempts:   e.Attempts,
+		Started:    e.Started.UTC(),
+		DurationMS: float64(e.Duration.Round(time.Microsecond)) / float64(time.Millisecond),
+		Place:      e.Pos.String(),
+	}
+	t.Message, _ = cut(e.Message, maxMessage)
+	if c := e.Command; c != nil {
+		var cutOut, cutErr bool
+		t.Command = &events.Command{RC: c.RC}
+		t.Command.Cmd, _ = cut(c.Cmd, maxMessage)
+		t.Command.Stdout, cutOut = cut(c.Stdout, MaxOutput)
+		t.Command.Stderr, cutErr = cut(c.Stderr, MaxOutput)
+		t.Command.Truncated = cutOut || cutErr
+	}
+	return t
+}
+
+// cut returns s, or its beginning if it is longer than limit bytes.
+func cut(s string, limit int) (string, bool) {
+	if len(s) <= limit {
+		return s, false
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit], true
+}

@@ -1,0 +1,147 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jet-bus/jet-bus/internal/access"
+	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/hosts"
+	"github.com/jet-bus/jet-bus/internal/proc"
+)
+
+type flags struct {
+	access  access.Flags
+	hosts   hosts.Flags
+	name    string
+	labels  map[string]string
+	slots   int
+	cache   string
+	drain   time.Duration
+	wait    time.Duration
+	verbose bool
+}
+
+// Main is the jet-runner command. It returns the exit code.
+func Main(ctx context.Context, env proc.Env) int {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "jet-runner",
+		Short: "Claim jobs from a bus and run their playbooks over SSH",
+		Long: `jet-runner claims jobs from a bus and runs their playbooks over SSH.
+
+At the first SIGINT or SIGTERM it claims nothing more and finishes the jobs in
+hand, for as long as --drain-timeout allows; at the second, or when that time is
+up, it stops them and gives them back for another runner.
+
+Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
+		Args:          cobra.NoArgs,
+		Version:       proc.Version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), env) },
+	}
+	f.access.Bind(cmd, "runner")
+	f.hosts.Bind(cmd)
+	fs := cmd.Flags()
+	fs.StringVar(&f.name, "name", "", "`name` of this runner, unique on the bus (default: the host's name)")
+	fs.StringToStringVar(&f.labels, "label", nil, "`label=value` of this runner, for rules that need it; may be repeated")
+	fs.IntVar(&f.slots, "slots", 4, "how many jobs run at once")
+	fs.StringVar(&f.cache, "cache", "", "`directory` that keeps the content of jobs (default: below the user's cache directory)")
+	fs.DurationVar(&f.drain, "drain-timeout", time.Minute, "how long jobs in hand may take to finish when the runner is stopped")
+	fs.DurationVar(&f.wait, "wait", time.Minute, "how long to wait for a bus that is not there yet")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	return proc.Execute(ctx, env, cmd)
+}
+
+// connect opens the bus; one that is not there yet is waited for: after a power
+// cut everything starts at once.
+func (f *flags) connect(ctx context.Context, env proc.Env, o bus.Options) (*bus.Bus, error) {
+	ctx, cancel := env.Context(ctx)
+	defer cancel()
+	const again = 2 * time.Second
+	deadline := time.Now().Add(f.wait)
+	for {
+		b, err := bus.Connect(ctx, o)
+		if err == nil || !errors.Is(err, bus.ErrUnavailable) || time.Now().Add(again).After(deadline) {
+			return b, err
+		}
+		o.Logger.Warn("waiting for the bus", slog.Any("err", err))
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func (f *flags) run(ctx context.Context, env proc.Env) error {
+	if f.slots < 1 {
+		return proc.Usagef("--slots must be 1 or more, not %d", f.slots)
+	}
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	log := env.Logger(level)
+	host, err := os.Hostname()
+	if err != nil && f.name == "" {
+		return fmt.Errorf("find a name for this runner: %w; give --name", err)
+	}
+	cache := f.cache
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("find the cache directory: %w; give --cache", err)
+		}
+		cache = filepath.Join(dir, "jet-bus", "content")
+	}
+	o, err := f.access.Options(env, "runner")
+	if err != nil {
+		return err
+	}
+	o.Logger = log
+	b, err := f.connect(ctx, env, o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close(context.WithoutCancel(ctx)) }()
+	if b.Role != "" && b.Role != "runner" && b.Role != "admin" {
+		return fmt.Errorf("the credentials %s are those of a %s; a runner needs the role runner", o.CredsFile, b.Role)
+	}
+	r, err := New(ctx, Options{
+		Bus: b, Name: cmp.Or(f.name, host), Labels: f.labels, Slots: f.slots, CacheDir: cache,
+		Dialer: f.hosts.Dialer(env), Version: proc.Version(), Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The time to finish begins with the request to stop.
+	stopped := make(chan struct{})
+	done := make(chan struct{})
+	defer func() { close(done); <-stopped }()
+	go func() {
+		defer close(stopped)
+		select {
+		case <-env.Stop:
+		case <-done:
+			return
+		}
+		select {
+		case <-time.After(f.drain):
+			cancel()
+		case <-done:
+		}
+	}()
+	return r.Run(ctx, env.Stop)
+}

@@ -1,0 +1,104 @@
+package runner
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/queue"
+)
+
+func command(ctx context.Context, stop <-chan struct{}, args ...string) (int, string) {
+	var out, fail strings.Builder
+	code := Main(ctx, proc.Env{
+		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &fail, UID: 1000, Stop: stop,
+		Getenv: func(string) string { return "" },
+	})
+	return code, out.String() + fail.String()
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"--help":        {0, "--drain-timeout"},
+		"--slots 0":     {2, "--slots must be 1 or more, not 0"},
+		"--label x":     {2, "x must be formatted as key=value"},
+		"more":          {2, `unknown command "more" for "jet-runner"`},
+		"--bus /absent": {1, "no credentials at /absent/creds/runner.creds"},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			code, text := command(t.Context(), nil, strings.Fields(args)...)
+			if code != want.code || !strings.Contains(text, want.text) {
+				t.Errorf("exit %d, want %d with %q\n%s", code, want.code, want.text, text)
+			}
+		})
+	}
+}
+
+// A runner that is stopped finishes what it has in hand; when its time is up, it
+// gives it back for another, and nothing of it goes on.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	creds, err := l.server.Keys().Issue(busserver.RoleRunner, "cmd", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "runner.creds")
+	if err := os.WriteFile(file, creds, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, tc := range []struct {
+		drain string
+		cmd   string
+		state queue.State
+	}{
+		{"20s", "sleep 0.3", queue.Succeeded},
+		{"50ms", "sleep 60", queue.Pending},
+	} {
+		id := l.submit(queue.Job{Playbook: "playbooks/any.yml", Vars: map[string]any{"cmd": tc.cmd}})
+		stop := make(chan struct{})
+		ended := make(chan error, 1)
+		go func() {
+			// The stop comes as soon as the job runs.
+			defer close(stop)
+			for u, err := range l.queue.Watch(ctx, id, 0) {
+				if err != nil || u.Record != nil && u.Record.State == queue.Running {
+					ended <- err
+					return
+				}
+			}
+			ended <- ctx.Err()
+		}()
+		began := time.Now()
+		code, text := command(ctx, stop, "--server", l.server.URL(), "--creds", file, "--cache", l.cache, "--name", "cmd",
+			"--slots", "1", "--label", "site=fra", "--drain-timeout", tc.drain)
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		if code != 0 || !strings.Contains(text, "runner stopped") {
+			t.Errorf("exit %d\n%s", code, text)
+		}
+		rec, err := l.queue.Get(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.State != tc.state || rec.Attempt != 1 {
+			t.Errorf("%s with %s to finish: job is %s, attempt %d: %s", tc.cmd, tc.drain, rec.State, rec.Attempt, rec.Reason)
+		}
+		if d := time.Since(began); d > 15*time.Second {
+			t.Errorf("stopped after %s", d)
+		}
+	}
+}

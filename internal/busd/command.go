@@ -1,0 +1,237 @@
+package busd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jet-bus/jet-bus/internal/access"
+	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/hosts"
+	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/queue"
+)
+
+// flags are those of the server command.
+type flags struct {
+	data, content, listen, http string
+	durability, hooks           string
+	cert, key                   string
+	insecure, dev, verbose      bool
+	maxStore                    int64
+	lease                       time.Duration
+	hosts                       hosts.Flags
+}
+
+// Main is the jet-bus command. It returns the exit code.
+func Main(ctx context.Context, env proc.Env) int {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "jet-bus",
+		Short: "Take in events, ask the rules, make jobs",
+		Long: `jet-bus embeds the bus, takes in events by webhook and from jet, asks the rules
+of its content directory, and makes jobs that runners claim.
+
+On first start it makes its keys and the credentials for runners and operators
+in the data directory. SIGHUP reads the content directory again; a faulty one
+changes nothing. SIGINT and SIGTERM stop it in order.
+
+Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
+		Args:          cobra.NoArgs,
+		Version:       proc.Version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return f.serve(cmd.Context(), env) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.content, "content", "", "`directory` with rules/, playbooks/, inventory/ and what they need (required)")
+	cmd.PersistentFlags().StringVar(&f.data, "data", "", "`directory` of all state (default $JET_DATA, else /var/lib/jet-bus for root, ~/.local/share/jet-bus for others)")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:4222", "`address` of the bus, for runners and operators")
+	fl.StringVar(&f.http, "http", "127.0.0.1:4280", "`address` of the webhooks and the status page")
+	fl.StringVar(&f.hooks, "hooks", "", "webhooks `file` (default: hooks.yml in the data directory, if there is one)")
+	fl.StringVar(&f.durability, "durability", "power", "what an accepted event survives: power (a power cut) or process (a crash of jet-bus, but not of the machine; faster)")
+	fl.StringVar(&f.cert, "tls-cert", "", "PEM certificate `file`, for both addresses")
+	fl.StringVar(&f.key, "tls-key", "", "PEM key `file`")
+	fl.BoolVar(&f.insecure, "insecure", false, "listen beyond this machine without TLS")
+	fl.Int64Var(&f.maxStore, "max-store", 0, "most `bytes` the store may take (default: what it was made with; for a new one 4 GiB, or three quarters of what is free if that is less)")
+	fl.DurationVar(&f.lease, "lease", queue.DefaultTiming.AckWait, "how soon a runner that died is noticed; change it with the runners stopped, they read it when they start")
+	fl.BoolVar(&f.dev, "dev", false, "run a runner in this process, and keep the state in a temporary directory unless --data says where")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	f.hosts.Bind(cmd)
+	cmd.AddCommand(demoCommand(env), userCommand(env, &f.data))
+	return proc.Execute(ctx, env, cmd)
+}
+
+func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
+	if f.content == "" {
+		return proc.Usagef("say with --content which directory has the rules and playbooks")
+	}
+	o := Options{
+		Data: cmp.Or(f.data, access.DataDir(env)), Content: f.content, Listen: f.listen, HTTP: f.http,
+		TLSCert: f.cert, TLSKey: f.key, Insecure: f.insecure, MaxStore: f.maxStore,
+		Lease: queue.Timing{AckWait: f.lease},
+	}
+	switch f.durability {
+	case "power":
+		o.Sync = busserver.Power
+	case "process":
+		o.Sync = busserver.Process
+	default:
+		return proc.Usagef("--durability must be power or process, not %q", f.durability)
+	}
+	for flag, addr := range map[string]string{"--listen": f.listen, "--http": f.http} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return proc.Usagef("%s must be host:port, such as 127.0.0.1:4280, not %q", flag, addr)
+		}
+		if !loopback(addr) && f.cert == "" && !f.insecure {
+			return fmt.Errorf("%s %s could be reached from other machines without TLS; give --tls-cert and --tls-key, or --insecure to insist", flag, addr)
+		}
+	}
+	switch {
+	case (f.cert == "") != (f.key == ""):
+		return proc.Usagef("--tls-cert and --tls-key go together")
+	case f.maxStore < 0:
+		return proc.Usagef("--max-store must be a number of bytes, not %d", f.maxStore)
+	}
+	if f.lease < time.Second {
+		return proc.Usagef("--lease must be 1s or more, not %s", f.lease)
+	}
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	o.Logger = env.Logger(level)
+	if f.dev {
+		if f.data == "" && env.Getenv("JET_DATA") == "" {
+			if o.Data, err = os.MkdirTemp("", "jet-bus-dev-"); err != nil {
+				return fmt.Errorf("make a data directory: %w", err)
+			}
+			defer func() { err = errors.Join(err, os.RemoveAll(o.Data)) }()
+			_, _ = fmt.Fprintf(env.Stderr, "state is in a temporary directory; for jet: export JET_DATA=%s\n", o.Data)
+		}
+		o.Runner = &RunnerOptions{Dialer: f.hosts.Dialer(env)}
+	}
+	hooks := cmp.Or(f.hooks, filepath.Join(o.Data, "hooks.yml"))
+	o.Hooks, err = LoadHooks(hooks)
+	if err != nil && (f.hooks != "" || !errors.Is(err, fs.ErrNotExist)) {
+		return err
+	}
+	ctx, cancel := env.Context(ctx)
+	defer cancel()
+	p, err := Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { p.reloads(ctx, env) })
+	return p.Run(ctx)
+}
+
+// reloads reads the content again at each SIGHUP.
+func (p *Process) reloads(ctx context.Context, env proc.Env) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-env.Reload:
+		}
+		if err := p.Reload(ctx); err != nil {
+			p.log.Error("content not reloaded, the one before stays in force", slog.Any("err", err))
+		}
+	}
+}
+
+func demoCommand(env proc.Env) *cobra.Command {
+	var keep, verbose bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the whole way from a webhook to a converged host, in one process",
+		Long: `demo starts a bus and a runner on loopback, posts a signed release webhook to
+itself, lets the quickstart's rule fire, runs its playbook on this machine in a
+temporary directory, and prints every task's result as it arrives on the bus.
+
+Exit codes: 0 the job succeeded, 1 anything else, 2 wrong usage.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := env.Context(cmd.Context())
+			defer cancel()
+			level := slog.LevelWarn
+			if verbose {
+				level = slog.LevelDebug
+			}
+			return Demo(ctx, env.Stdout, env.Terminal, keep, env.Logger(level))
+		},
+	}
+	cmd.Flags().BoolVar(&keep, "keep", false, "leave it running, and say where to look")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what happens inside")
+	return cmd
+}
+
+func userCommand(env proc.Env, data *string) *cobra.Command {
+	cmd := &cobra.Command{Use: "user", Short: "Make credentials for runners and operators"}
+	var role, out string
+	var ttl time.Duration
+	add := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Print new credentials for a user",
+		Long: `add prints credentials that let a runner or a person use this bus. They are
+signed with the keys in the data directory; the bus need not run. Store them in
+a file that only their user can read.`,
+		Example: "  jet-bus user add --role runner --out r01.creds r01",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			switch busserver.Role(role) {
+			case busserver.RoleAdmin, busserver.RoleRunner, busserver.RolePublisher, busserver.RoleViewer:
+			default: // the bus makes its own
+				return proc.Usagef("--role must be admin, runner, publisher or viewer, not %q", role)
+			}
+			dir := cmp.Or(*data, access.DataDir(env))
+			keys, err := busserver.OpenKeys(filepath.Join(dir, "keys"))
+			if err != nil {
+				return err
+			}
+			creds, err := keys.Issue(busserver.Role(role), args[0], ttl)
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				return writeCreds(out, creds)
+			}
+			_, err = env.Stdout.Write(creds)
+			return err
+		},
+	}
+	add.Flags().StringVar(&role, "role", "", "`role` of the user: admin, runner, publisher or viewer")
+	add.Flags().StringVar(&out, "out", "", "new `file` to write them to, for its owner only (default: print them)")
+	add.Flags().DurationVar(&ttl, "expires", 0, "how long the credentials are good for (default: until revoked)")
+	if err := add.MarkFlagRequired("role"); err != nil {
+		panic(err) // the flag is right above
+	}
+	cmd.AddCommand(add)
+	return cmd
+}
+
+// writeCreds writes credentials to a file that must not be there yet.
+func writeCreds(name string, creds []byte) (err error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write credentials: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(creds); err != nil {
+		return fmt.Errorf("write credentials %s: %w", name, err)
+	}
+	return nil
+}

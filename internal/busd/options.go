@@ -1,0 +1,159 @@
+package busd
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/queue"
+	"github.com/jet-bus/jet-bus/internal/source/webhook"
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
+)
+
+// Options says what a jet-bus process is.
+type Options struct {
+	// Data is the directory of all state: the store, the keys, the credentials.
+	Data string
+	// Content is the directory of rules, playbooks and inventory.
+	Content string
+	// Listen is the address of the bus, HTTP that of the webhooks and the status
+	// page; both as host:port, port 0 for any free one.
+	Listen, HTTP string
+	// Sync is the durability.
+	Sync busserver.SyncMode
+	// TLSCert and TLSKey are PEM files, for both addresses.
+	TLSCert, TLSKey string
+	// Insecure allows to listen beyond loopback without TLS.
+	Insecure bool
+	// MaxStore bounds the store, in bytes. Zero means what it was made with, and
+	// for a new one four GiB, or less where the disk is small.
+	MaxStore int64
+	// Hooks are the webhooks.
+	Hooks []webhook.Hook
+	// Lease is the timing of the job queues; zero means the default.
+	Lease queue.Timing
+	// Runner, if set, is a runner in this process.
+	Runner *RunnerOptions
+	Logger *slog.Logger
+}
+
+// RunnerOptions says what the runner in the bus's process is.
+type RunnerOptions struct {
+	// Dialer connects to hosts.
+	Dialer conn.Dialer
+}
+
+// hooksFile is the form of hooks.yml.
+type hooksFile struct {
+	Hooks []hookEntry `yaml:"hooks,required"`
+}
+
+type hookEntry struct {
+	strictyaml.Pos
+	Name string `yaml:"name,required"`
+	Kind string `yaml:"kind,required"`
+	// SecretFiles hold one secret each; two while one replaces the other.
+	SecretFiles []string `yaml:"secret_files,required"`
+}
+
+// LoadHooks reads the webhooks of a file. Secret files are relative to it, and
+// must not be readable by others.
+func LoadHooks(name string) ([]webhook.Hook, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read webhooks: %w", err)
+	}
+	f, err := strictyaml.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	var doc hooksFile
+	if err := f.Decode(f.Root, &doc); err != nil {
+		return nil, err
+	}
+	var hooks []webhook.Hook
+	var errs []error
+	first := make(map[string]strictyaml.Pos)
+	for _, e := range doc.Hooks {
+		if at, ok := first[e.Name]; ok {
+			errs = append(errs, e.Pos.Errorf("webhook %q: the name is taken, first given at %s", e.Name, at))
+			continue
+		}
+		first[e.Name] = e.Pos
+		h, err := e.hook(filepath.Dir(name))
+		if err != nil {
+			errs = append(errs, e.Pos.Wrap(err))
+			continue
+		}
+		hooks = append(hooks, h)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return hooks, nil
+}
+
+// hook reads the secrets of an entry and checks all of it, so that a fault is
+// told with its place and before anything is started.
+func (e hookEntry) hook(dir string) (webhook.Hook, error) {
+	h := webhook.Hook{Name: e.Name, Kind: webhook.Kind(e.Kind)}
+	for _, file := range e.SecretFiles {
+		secret, err := readSecret(dir, file)
+		if err != nil {
+			return h, fmt.Errorf("webhook %q: %w", e.Name, err)
+		}
+		h.Secrets = append(h.Secrets, secret)
+	}
+	_, err := webhook.New([]webhook.Hook{h}, nil, nil)
+	return h, err
+}
+
+func readSecret(dir, file string) ([]byte, error) {
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(dir, file)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("secret file %s can be read by others; chmod 600 it", file)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	return []byte(strings.TrimRight(string(data), "\r\n")), nil
+}
+
+// loopback reports whether an address is reachable from this machine only.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// A slow sender must not hold a connection for ever.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = time.Minute
+	idleTimeout       = 2 * time.Minute
+	stopTimeout       = 10 * time.Second
+)
+
+// answerWithin is how long a webhook waits for its event to be stored: GitHub
+// hangs up after ten seconds, and would not hear that it has to try again.
+const answerWithin = 8 * time.Second

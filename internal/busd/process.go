@@ -1,0 +1,363 @@
+package busd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/access"
+	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/content"
+	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/queue"
+	"github.com/jet-bus/jet-bus/internal/runner"
+	"github.com/jet-bus/jet-bus/internal/source/webhook"
+	"github.com/jet-bus/jet-bus/internal/web"
+	"github.com/jet-bus/jet-bus/rules"
+)
+
+// Process is a running jet-bus.
+type Process struct {
+	// Bus is the process's own connection, with the rights to everything.
+	Bus   *bus.Bus
+	Queue *queue.Queue
+	// Addr says where it listens.
+	Addr access.Address
+
+	o          Options
+	log        *slog.Logger
+	server     *busserver.Server
+	dispatcher *dispatch.Dispatcher
+	runnerBus  *bus.Bus
+	runner     *runner.Runner
+	listener   net.Listener
+	http       *http.Server
+}
+
+// Start starts everything but the work: events are accepted and dispatched once
+// [Process.Run] runs. On an error nothing is left running.
+func Start(ctx context.Context, o Options) (_ *Process, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Lease == (queue.Timing{}) {
+		o.Lease = queue.DefaultTiming
+	}
+	if !loopback(o.HTTP) && o.TLSCert == "" && !o.Insecure {
+		return nil, fmt.Errorf("webhooks on %s could be reached from other machines without TLS; give --tls-cert and --tls-key, or --insecure to insist", o.HTTP)
+	}
+	// What the operator may have got wrong is read before anything is started.
+	set, bundle, err := load(ctx, o.Content)
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{o: o, log: o.Logger}
+	defer func() {
+		if err != nil {
+			p.close(context.WithoutCancel(ctx))
+		}
+	}()
+	if err := p.startServer(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.use(ctx, set, bundle); err != nil {
+		return nil, err
+	}
+	if err := p.startHTTP(ctx); err != nil {
+		return nil, err
+	}
+	if o.Runner != nil {
+		if err := p.startRunner(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.Addr.Write(o.Data)
+}
+
+func (p *Process) startRunner(ctx context.Context) (err error) {
+	const name = "jet-bus"
+	if p.runnerBus, err = p.connect(ctx, busserver.RoleRunner, name); err != nil {
+		return err
+	}
+	p.runner, err = runner.New(ctx, runner.Options{
+		Bus: p.runnerBus, Name: name, CacheDir: filepath.Join(p.o.Data, "content"), Dialer: p.o.Runner.Dialer,
+		Version: proc.Version(), Logger: p.log,
+	})
+	return err
+}
+
+// load reads the content directory: its rules as one set, all of it as a bundle.
+func load(ctx context.Context, dir string) (*rules.Set, content.Bundle, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, content.Bundle{}, fmt.Errorf("read content: %w", err)
+	}
+	if !info.IsDir() {
+		return nil, content.Bundle{}, fmt.Errorf("read content: %s is not a directory", dir)
+	}
+	bundle, err := content.Build(ctx, dir)
+	if err != nil {
+		return nil, bundle, err
+	}
+	// The rules are read from the bundle, so that what is in force and what
+	// runners get are the same files even if somebody is editing them.
+	tmp, err := os.MkdirTemp("", "jet-bus-content-")
+	if err != nil {
+		return nil, bundle, fmt.Errorf("read content: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	unpacked, err := content.Unpack(ctx, bytes.NewReader(bundle.Data), bundle.Digest, tmp)
+	if err != nil {
+		return nil, bundle, err
+	}
+	set, err := rules.Load(os.DirFS(unpacked), "rules")
+	if err != nil {
+		return nil, bundle, err
+	}
+	return set, bundle, checkFiles(unpacked, set)
+}
+
+// checkFiles finds the rules that run a playbook, or name an inventory, that the
+// content does not have.
+func checkFiles(dir string, set *rules.Set) error {
+	var errs []error
+	for _, r := range set.Rules() {
+		for _, name := range []string{r.Run.Playbook, r.Run.Inventory} {
+			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+				errs = append(errs, r.Pos.Errorf("rule %s: %s is not in the content directory", r.Name, name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Process) startServer(ctx context.Context) (err error) {
+	p.server, err = busserver.Start(ctx, busserver.Options{
+		Dir: p.o.Data, Listen: p.o.Listen, Sync: p.o.Sync, TLSCert: p.o.TLSCert, TLSKey: p.o.TLSKey,
+		Insecure: p.o.Insecure, Logger: p.log.With(slog.String("part", "server")),
+	})
+	if err != nil {
+		return err
+	}
+	if p.Bus, err = p.connect(ctx, busserver.RoleBus, "jet-bus"); err != nil {
+		return err
+	}
+	limits, err := p.limits(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.Bus.Create(ctx, limits); err != nil {
+		return err
+	}
+	p.Queue = queue.New(p.Bus, p.log)
+	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
+	return nil
+}
+
+// connect opens a connection in process, with credentials made for it.
+func (p *Process) connect(ctx context.Context, role busserver.Role, name string) (*bus.Bus, error) {
+	creds, err := p.server.Keys().Issue(role, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	return bus.Connect(ctx, bus.Options{Creds: creds, Name: name, InProcess: p.server.InProcess(), Logger: p.log})
+}
+
+// use stores a bundle and puts its rules in force.
+func (p *Process) use(ctx context.Context, set *rules.Set, bundle content.Bundle) error {
+	store, err := p.Bus.JS.ObjectStore(ctx, bus.ObjectsBundles)
+	if err != nil {
+		return fmt.Errorf("open the bundle store: %w", err)
+	}
+	if err := content.Put(ctx, store, bundle); err != nil {
+		return err
+	}
+	return p.dispatcher.Use(ctx, dispatch.Content{Set: set, Bundle: bundle.Digest})
+}
+
+// Reload reads the content directory again. A faulty one changes nothing.
+func (p *Process) Reload(ctx context.Context) error {
+	set, bundle, err := load(ctx, p.o.Content)
+	if err != nil {
+		return err
+	}
+	return p.use(ctx, set, bundle)
+}
+
+// publisher stores what the webhooks take in.
+type publisher struct{ bus *bus.Bus }
+
+func (p publisher) PublishEvent(ctx context.Context, e events.Event) (uint64, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	ack, err := p.bus.PublishEvent(ctx, bus.ClassExternal, e)
+	switch {
+	case errors.Is(err, bus.ErrTooLarge):
+		return 0, false, fmt.Errorf("%w: %w", events.ErrTooLarge, err)
+	case err != nil:
+		return 0, false, fmt.Errorf("%w: %w", webhook.ErrUnavailable, err)
+	}
+	return ack.Seq, ack.Duplicate, nil
+}
+
+func (p *Process) startHTTP(ctx context.Context) error {
+	hooks, err := webhook.New(p.o.Hooks, publisher{p.Bus}, p.log)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/hooks/", hooks)
+	mux.HandleFunc("GET /healthz", p.healthz)
+	if loopback(p.o.HTTP) {
+		// The page shows what happens on the bus to whoever asks; beyond this
+		// machine that needs a login, which there is none of yet.
+		status, err := web.New(p.Bus, p.Queue, p.log)
+		if err != nil {
+			return err
+		}
+		mux.Handle("/", status)
+	}
+	p.http = &http.Server{
+		Handler: mux, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	var lc net.ListenConfig
+	if p.listener, err = lc.Listen(ctx, "tcp", p.o.HTTP); err != nil {
+		return fmt.Errorf("listen for webhooks: %w", err)
+	}
+	scheme := "http"
+	if p.o.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(p.o.TLSCert, p.o.TLSKey)
+		if err != nil {
+			return fmt.Errorf("read the TLS certificate: %w", err)
+		}
+		p.listener = tls.NewListener(p.listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+		scheme = "https"
+	}
+	p.Addr = access.Address{Bus: p.server.URL(), HTTP: scheme + "://" + p.listener.Addr().String()}
+	return nil
+}
+
+func (p *Process) healthz(w http.ResponseWriter, _ *http.Request) {
+	if err := p.server.Healthy(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// Run works until ctx ends, then stops: no new events, jobs in hand handed over,
+// the store closed.
+func (p *Process) Run(ctx context.Context) error {
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make(chan error, 5)
+	var wg sync.WaitGroup
+	start := func(what string, f func(context.Context) error) {
+		wg.Go(func() {
+			defer stop() // one part that ends takes the others along
+			if err := f(work); err != nil {
+				errs <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	start("dispatch events", p.dispatcher.Run)
+	start("sweep jobs", (&queue.Sweeper{Queue: p.Queue, Lease: p.o.Lease}).Run)
+	start("serve webhooks", p.serveHTTP)
+	start("keep the store", p.watchStore)
+	if p.runner != nil {
+		start("run jobs", func(ctx context.Context) error { return p.runner.Run(ctx, nil) })
+	}
+	p.log.Info("jet-bus is ready", slog.String("bus", p.Addr.Bus), slog.String("http", p.Addr.HTTP))
+	wg.Wait()
+	p.close(context.WithoutCancel(ctx))
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+const (
+	// storeCheck is how often the store's health is looked at, storePatience how
+	// long it may be bad before the process ends.
+	storeCheck    = 5 * time.Second
+	storePatience = 30 * time.Second
+)
+
+// watchStore ends the process when the store has stopped working for good: after
+// a write error, a full disk for one, it takes nothing until it is opened again.
+// Whoever supervises the process starts it anew.
+func (p *Process) watchStore(ctx context.Context) error {
+	tick := time.NewTicker(storeCheck)
+	defer tick.Stop()
+	var since time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := p.server.Healthy()
+		switch {
+		case err == nil:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+			p.log.Error("the store takes no writes; is its disk full?", slog.Any("err", err))
+		case time.Since(since) > storePatience:
+			return fmt.Errorf("it took no writes for %s (is its disk full?): %w", storePatience, err)
+		}
+	}
+}
+
+func (p *Process) serveHTTP(ctx context.Context) error {
+	stopped := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		if err := p.http.Shutdown(stopping); err != nil {
+			_ = p.http.Close()
+		}
+	})
+	err := p.http.Serve(p.listener)
+	if cancel() {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+// close stops what is running, in the order in which it depends on each other.
+func (p *Process) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	if p.listener != nil {
+		_ = p.listener.Close()
+	}
+	for _, b := range []*bus.Bus{p.runnerBus, p.Bus} {
+		if b == nil {
+			continue
+		}
+		if err := b.Close(ctx); err != nil {
+			p.log.Warn("bus connection not closed in time", slog.Any("err", err))
+		}
+	}
+	if p.server != nil {
+		p.server.Shutdown()
+	}
+}

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/jet-bus/jet-bus/engine/conn/local"
+	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/busd"
+	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/queue"
+)
+
+// The scripts of testdata are what an operator types, and what comes of it. They
+// know these commands beside jet:
+//
+//	envsubst FILE               replaces $WORK in a file
+//	bus CONTENT [norunner]      starts jet-bus for the content, with a runner
+//	reload                      reads the content again
+//	forge TYPE ID               stores an event as a publisher without manners would
+//	judged                      waits until every event is judged
+//	job VAR SOURCE EVENT RULE [STATE]
+//	                            sets VAR to the id of the job, once it is stored (in the state)
+//	lines FILE N TYPE           checks that FILE is N lines of JSON, events of TYPE
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("JET_DATA", env.WorkDir+"/data")
+			env.Values[busKey{}] = new(*busd.Process)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"envsubst": envsubst, "bus": startBus, "reload": reload, "forge": forge, "judged": judged, "job": job, "lines": lines,
+		},
+	})
+}
+
+func envsubst(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), "$WORK", ts.Getenv("WORK"))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+type busKey struct{}
+
+// limit bounds a script's waiting.
+const limit = 20 * time.Second
+
+func theBus(ts *testscript.TestScript) *busd.Process {
+	p := *ts.Value(busKey{}).(**busd.Process)
+	if p == nil {
+		ts.Fatalf("no bus was started")
+	}
+	return p
+}
+
+func startBus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: bus CONTENT [norunner]")
+	}
+	o := busd.Options{
+		Data: ts.Getenv("JET_DATA"), Content: ts.MkAbs(args[0]), Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0",
+		Sync: busserver.Process,
+	}
+	if len(args) == 1 {
+		o.Runner = &busd.RunnerOptions{Dialer: local.Dialer{}}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p, err := busd.Start(ctx, o)
+	if err != nil {
+		cancel()
+		ts.Fatalf("start the bus: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	ts.Defer(func() {
+		cancel()
+		ts.Check(<-ended)
+	})
+	*ts.Value(busKey{}).(**busd.Process) = p
+	ts.Setenv("BUS", p.Addr.Bus)
+	ts.Setenv("HTTP", p.Addr.HTTP)
+	if resp, err := http.Get(p.Addr.HTTP + "/healthz"); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
+		ts.Fatalf("the bus is not healthy: %v", err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func reload(ts *testscript.TestScript, neg bool, _ []string) {
+	if err := theBus(ts).Reload(context.Background()); (err != nil) != neg {
+		ts.Fatalf("reload: %v", err)
+	}
+}
+
+func forge(ts *testscript.TestScript, _ bool, args []string) {
+	e, err := events.New("/forger", args[0], nil)
+	ts.Check(err)
+	e.SetID(args[1])
+	_, err = theBus(ts).Bus.PublishEvent(context.Background(), bus.ClassExternal, e)
+	ts.Check(err)
+}
+
+// until asks again and again whether something is so.
+func until(ts *testscript.TestScript, what string, so func(ctx context.Context) (bool, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		done, err := so(ctx)
+		ts.Check(err)
+		if done {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("waited in vain: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func judged(ts *testscript.TestScript, _ bool, _ []string) {
+	b := theBus(ts).Bus
+	until(ts, "for all events to be judged", func(ctx context.Context) (bool, error) {
+		s, err := b.JS.Stream(ctx, bus.StreamEvents)
+		if err != nil {
+			return false, err
+		}
+		done, err := dispatch.Judged(ctx, b)
+		return done >= s.CachedInfo().State.LastSeq, err
+	})
+}
+
+func job(ts *testscript.TestScript, _ bool, args []string) {
+	q := theBus(ts).Queue
+	id := queue.ID(args[1], args[2], args[3], "")
+	until(ts, "for a job of rule "+args[3], func(ctx context.Context) (bool, error) {
+		rec, err := q.Get(ctx, id)
+		if errors.Is(err, queue.ErrNoJob) {
+			return false, nil
+		}
+		return err == nil && (len(args) < 5 || string(rec.State) == args[4]), err
+	})
+	ts.Setenv(args[0], id)
+}
+
+func lines(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.TrimSuffix(ts.ReadFile(args[0]), "\n")
+	n := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		n++
+		var v struct {
+			Type  string `json:"type"`
+			Event struct {
+				Type string `json:"type"`
+			} `json:"event"`
+		}
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			ts.Fatalf("line %d: %v: %s", n, err, line)
+		}
+		if typ := cmp.Or(v.Event.Type, v.Type); len(args) > 2 && typ != args[2] {
+			ts.Fatalf("line %d is of type %q: %s", n, typ, line)
+		}
+	}
+	if want := args[1]; fmt.Sprint(n) != want {
+		ts.Fatalf("%d lines, want %s\n%s", n, want, text)
+	}
+}

@@ -1,0 +1,302 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/content"
+	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/queue"
+	"github.com/jet-bus/jet-bus/rules"
+)
+
+func (a *app) whyCommand() *cobra.Command {
+	var source string
+	cmd := &cobra.Command{
+		Use:   "why EVENT [RULE]",
+		Short: "Say why each rule did or did not fire on an event",
+		Long: `why tells, for every rule (or the one named), whether it fired on an event, and
+if not, which part of its condition decided and what values that saw. EVENT is
+an event's id or its sequence. The event is judged again by the same evaluator,
+with the rules that were in force when it came.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b, done, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer done()
+			w := why{app: a, bus: b, queue: queue.New(b, nil)}
+			if len(args) == 2 {
+				w.only = args[1]
+			}
+			return w.explain(cmd.Context(), args[0], source)
+		},
+	}
+	cmd.Flags().StringVar(&source, "source", "", "the event's `source`, where several have events with the id")
+	return cmd
+}
+
+type why struct {
+	*app
+	bus   *bus.Bus
+	queue *queue.Queue
+	only  string
+	// content is what the event is explained with.
+	content dispatch.Content
+}
+
+// stored is an event with its place on the stream.
+type stored struct {
+	events.Event
+	seq     uint64
+	subject string
+}
+
+func (w why) explain(ctx context.Context, name, source string) error {
+	e, again, err := w.find(ctx, name, source)
+	if err != nil {
+		return err
+	}
+	if dispatch.Forged(e.subject, e.Event) {
+		return fmt.Errorf("event %s is judged by no rule: its type %s is for jet-bus itself, and it came from elsewhere", e.ID(), e.Type())
+	}
+	active, judged, err := w.inForce(ctx, e.seq)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "jet-why-")
+	if err != nil {
+		return fmt.Errorf("fetch the rules: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	set, err := w.rules(ctx, active.Bundle, dir)
+	if err != nil {
+		return err
+	}
+	// A job knows best which set made it; an event that is judged again after a
+	// crash may have met a newer one than its neighbours.
+	if bundle, err := w.judgedWith(ctx, set, e); err != nil {
+		return err
+	} else if bundle != "" && bundle != active.Bundle {
+		active.Bundle = bundle
+		if set, err = w.rules(ctx, bundle, dir); err != nil {
+			return err
+		}
+	}
+	w.content = dispatch.Content{Set: set, Bundle: active.Bundle}
+	verdicts := set.Explain(e.Event)
+	if w.only != "" {
+		if verdicts = only(verdicts, w.only); len(verdicts) == 0 {
+			return fmt.Errorf("there is no rule %s in rule set %s", w.only, set.Digest()[:shortID])
+		}
+	}
+	sortVerdicts(verdicts)
+	if !w.json {
+		w.printf("event %s (sequence %d), %s from %s\n", proc.Printable(e.ID()), e.seq, proc.Printable(e.Type()), proc.Printable(e.Source()))
+		w.printf("rule set %s\n", set.Digest()[:shortID])
+		for _, s := range again {
+			w.printf("the same source and id came again as sequence %d: a duplicate, it made no second job\n", s)
+		}
+		if !judged {
+			w.printf("the event has not been judged yet; this is what the rules would say\n")
+		}
+	}
+	for _, v := range verdicts {
+		if err := w.verdict(ctx, e, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgedWith returns the bundle of the jobs that the rules for an event made of
+// it, empty if there are none.
+func (w why) judgedWith(ctx context.Context, set *rules.Set, e stored) (string, error) {
+	for _, v := range set.Match(e.Event) {
+		rec, err := w.queue.Get(ctx, queue.ID(e.Source(), e.ID(), v.Rule.Name, ""))
+		switch {
+		case err == nil:
+			return rec.Bundle, nil
+		case !errors.Is(err, queue.ErrNoJob):
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+func only(vs []rules.Verdict, name string) []rules.Verdict {
+	for _, v := range vs {
+		if v.Rule.Name == name {
+			return []rules.Verdict{v}
+		}
+	}
+	return nil
+}
+
+// find returns the first event of an id, and the sequences of its duplicates.
+func (w why) find(ctx context.Context, name, source string) (stored, []uint64, error) {
+	var found []stored
+	seq, _ := strconv.ParseUint(name, 10, 64)
+	var bySeq *stored
+	for m, err := range w.bus.Tail(ctx, bus.StreamEvents, bus.AllEvents, bus.TailOptions{}) {
+		if err != nil {
+			return stored{}, nil, err
+		}
+		e, err := bus.DecodeEvent(m.Header, m.Data)
+		if err != nil {
+			continue
+		}
+		s := stored{Event: e, seq: m.Seq, subject: m.Subject}
+		if e.ID() == name && (source == "" || e.Source() == source) {
+			found = append(found, s)
+		}
+		if m.Seq == seq && (source == "" || e.Source() == source) {
+			bySeq = &s
+		}
+	}
+	if len(found) == 0 && bySeq != nil {
+		return *bySeq, nil, nil
+	}
+	if len(found) == 0 {
+		from := ""
+		if source != "" {
+			from = " from " + source
+		}
+		return stored{}, nil, fmt.Errorf("there is no event %s%s on the bus", name, from)
+	}
+	var again []uint64
+	for _, s := range found[1:] {
+		if s.Source() != found[0].Source() {
+			return stored{}, nil, fmt.Errorf("events with id %s came from %s and %s; say which with --source", name, found[0].Source(), s.Source())
+		}
+		again = append(again, s.seq)
+	}
+	return found[0], again, nil
+}
+
+// inForce returns the rule set that judged the event of a sequence, or would.
+func (w why) inForce(ctx context.Context, seq uint64) (a dispatch.Activation, judged bool, err error) {
+	all, err := dispatch.Activations(ctx, w.bus)
+	if err != nil {
+		return a, false, err
+	}
+	if len(all) == 0 {
+		return a, false, errors.New("no rule set has been in force on this bus")
+	}
+	a = all[0]
+	for _, next := range all {
+		if next.Since <= seq {
+			a = next
+		}
+	}
+	done, err := dispatch.Judged(ctx, w.bus)
+	return a, seq <= done, err
+}
+
+func (w why) rules(ctx context.Context, bundle, dir string) (*rules.Set, error) {
+	store, err := w.bus.JS.ObjectStore(ctx, bus.ObjectsBundles)
+	if err != nil {
+		return nil, fmt.Errorf("open the bundle store: %w", err)
+	}
+	root, err := content.Fetch(ctx, store, bundle, dir)
+	if err != nil {
+		return nil, err
+	}
+	return rules.Load(os.DirFS(root), "rules")
+}
+
+// verdictLine is the JSON form of a verdict.
+type verdictLine struct {
+	Rule    string         `json:"rule"`
+	Outcome rules.Outcome  `json:"outcome"`
+	Job     string         `json:"job,omitempty"`
+	State   queue.State    `json:"state,omitempty"`
+	Clause  string         `json:"clause,omitempty"`
+	Place   string         `json:"place,omitempty"`
+	Missing string         `json:"missing,omitempty"`
+	Values  map[string]any `json:"values,omitempty"`
+	Error   string         `json:"error,omitempty"`
+}
+
+func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
+	line := verdictLine{Rule: v.Rule.Name, Outcome: v.Outcome, Place: v.Rule.Pos.String()}
+	if v.Outcome == rules.Fired {
+		id := queue.ID(e.Source(), e.ID(), v.Rule.Name, "")
+		rec, err := w.queue.Get(ctx, id)
+		switch {
+		case err == nil:
+			line.Job, line.State = rec.ID, rec.State
+		case !errors.Is(err, queue.ErrNoJob):
+			return err
+		default:
+			if err := queue.Check(dispatch.Job(w.content, v, e.Event, e.seq)); err != nil {
+				v.Outcome, v.Err = rules.Failed, err
+				line.Outcome = v.Outcome
+			}
+		}
+	}
+	if c := v.Clause; c != nil {
+		line.Clause, line.Place, line.Missing = c.Text, c.Pos.String(), c.Missing
+		line.Values = make(map[string]any)
+		for _, val := range c.Values {
+			if !val.Missing {
+				line.Values[val.Path] = val.Value
+			}
+		}
+	}
+	if v.Err != nil {
+		line.Error = v.Err.Error()
+	}
+	if w.json {
+		return w.line(line)
+	}
+	w.print(v, line)
+	return nil
+}
+
+func (w why) print(v rules.Verdict, line verdictLine) {
+	name := proc.Printable(v.Rule.Name)
+	switch v.Outcome {
+	case rules.Fired:
+		if line.Job == "" {
+			w.printf("  %s: fired; its job is not stored (yet, or no longer)\n", name)
+			return
+		}
+		w.printf("  %s: fired; job %s is %s\n", name, line.Job[:shortID], line.State)
+	case rules.NotCandidate:
+		w.printf("  %s: not fired; it is for %s\n", name, proc.Printable(strings.Join(v.Rule.On, ", ")))
+	case rules.Disabled:
+		w.printf("  %s: not fired; it is disabled\n", name)
+	case rules.Failed:
+		w.printf("  %s: failed: %s\n", name, proc.Printable(line.Error))
+	case rules.Unknown:
+		w.printf("  %s: unknown; %s is not in the event\n", name, proc.Printable(line.Missing))
+	default:
+		w.printf("  %s: not fired\n", name)
+	}
+	if v.Clause != nil {
+		w.printf("    %s: %s\n", line.Place, proc.Printable(line.Clause))
+		for _, val := range v.Clause.Values {
+			shown := "is not there"
+			if !val.Missing {
+				text, err := json.Marshal(val.Value)
+				if err != nil {
+					text = []byte(err.Error())
+				}
+				shown = "= " + proc.Printable(string(text))
+			}
+			w.printf("      %s %s\n", proc.Printable(val.Path), shown)
+		}
+	}
+}

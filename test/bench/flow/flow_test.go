@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestPercentile(t *testing.T) {
+	t.Parallel()
+	hundred := make([]int, 100)
+	for i := range hundred {
+		hundred[i] = i + 1
+	}
+	for _, tt := range []struct {
+		name   string
+		sorted []int
+		p      float64
+		want   int
+	}{
+		{"none", nil, 50, 0},
+		{"one", []int{7}, 99, 7},
+		{"least", hundred, 0, 1},
+		{"middle", hundred, 50, 50},
+		{"p90", hundred, 90, 90},
+		{"p99", hundred, 99, 99},
+		{"most", hundred, 100, 100},
+		{"p99 of few", []int{1, 2, 3}, 99, 3},
+		{"middle of even", []int{1, 2, 3, 4}, 50, 2},
+		{"middle of odd", []int{1, 2, 9}, 50, 2},
+	} {
+		if got := percentile(tt.sorted, tt.p); got != tt.want {
+			t.Errorf("%s: percentile %v of %v is %d, want %d", tt.name, tt.p, tt.sorted, got, tt.want)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	t.Parallel()
+	ms := time.Millisecond
+	got := spreadOf([]time.Duration{4 * ms, ms / 2, 3 * ms, 2 * ms})
+	if diff := cmp.Diff(spread{P50: 2, P90: 4, P99: 4, Max: 4}, got); diff != "" {
+		t.Error(diff)
+	}
+	values := []float64{30, 10, 20}
+	if diff := cmp.Diff(extent{Min: 10, Median: 20, Max: 30}, extentOf(values)); diff != "" {
+		t.Error(diff)
+	}
+	if !slices.Equal(values, []float64{30, 10, 20}) {
+		t.Errorf("extentOf changed its argument to %v", values)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	got, err := parseSettings(strings.Fields(
+		"--n 500 --rounds 2 --runners 3 --slots 4 --publishers 5 --rates 10,20 --paced 2s --durability process --dir /d --http --json --cpuprofile p"),
+		io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := settings{
+		Events: 500, Rounds: 2, Runners: 3, Slots: 4, Publishers: 5, Rates: []int{10, 20}, Paced: 2 * time.Second,
+		Durabilities: []string{"process"}, Dir: "/d", HTTP: true, JSON: true, CPUProfile: "p",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got, err = parseSettings(nil, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	want = settings{
+		Rounds: 3, Runners: 2, Slots: 8, Publishers: 16, Rates: []int{50, 200}, Paced: 8 * time.Second,
+		Durabilities: []string{"power", "process"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the defaults: %s", diff)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--runners 0":       "--runners must be 1 or more",
+		"--n -1":            "--n must be 0 or more",
+		"--paced 10ms":      "--paced must be",
+		"--rates fast":      `"fast" is no rate`,
+		"--rates 0":         `"0" is no rate`,
+		"--durability none": `"none" is none of`,
+		"--no-such":         "not defined",
+		"now":               `takes no arguments, got "now"`,
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), strings.Fields(args), &out, &errs); code != 2 {
+			t.Errorf("%s: exit code %d, want 2", args, code)
+		}
+		if !strings.Contains(errs.String(), want) || out.Len() > 0 {
+			t.Errorf("%s: says %q and prints %q, want %q and nothing", args, &errs, &out, want)
+		}
+	}
+}
+
+func TestFindMount(t *testing.T) {
+	t.Parallel()
+	const info = `22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:25 / /tmp rw,nosuid shared:3 master:1 - tmpfs tmpfs rw
+31 22 254:16 / /srv/data rw - xfs /dev/vdb rw
+32 22 254:32 / /srv/data rw - btrfs /dev/vdc rw
+broken
+`
+	for dir, want := range map[string][2]string{
+		"/home/a":     {"ext4", "254:0"},
+		"/tmp":        {"tmpfs", "0:25"},
+		"/tmp/a/b":    {"tmpfs", "0:25"},
+		"/tmpfile":    {"ext4", "254:0"},
+		"/srv/data/x": {"btrfs", "254:32"}, // mounted over the other
+	} {
+		filesystem, device := findMount(info, dir)
+		if filesystem != want[0] || device != want[1] {
+			t.Errorf("%s is on %s %s, want %s", dir, filesystem, device, want)
+		}
+	}
+	if filesystem, _ := findMount("", "/"); filesystem != "unknown" {
+		t.Errorf("without a table / is on %s", filesystem)
+	}
+}
+
+func TestDisk(t *testing.T) {
+	t.Parallel()
+	const text = "1 2 3 4 100 6 7 8 9 10 11 12 13 14 15 40 17\n"
+	flushes, writes := parseDisk(strings.Replace(text, " 100 ", " 120 ", 1)).per(parseDisk(text), 10)
+	if flushes != 0 || writes != 2 {
+		t.Errorf("20 writes for 10 are %v flushes and %v writes each, want 0 and 2", flushes, writes)
+	}
+	if d := parseDisk("1 2 3"); d.known {
+		t.Errorf("an old kernel's counters are taken for %+v", d)
+	}
+}
+
+// The whole way, small: every figure is there, the stations are in order, nothing is left behind.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts a bus and runners")
+	}
+	for _, transport := range []string{"bus", "http"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			dir := t.TempDir()
+			args := []string{
+				"--n", "20", "--rounds", "1", "--runners", "1", "--publishers", "2", "--rates", "5,1000000",
+				"--paced", "1s", "--durability", "process", "--json", "--dir", dir,
+				"--cpuprofile", filepath.Join(t.TempDir(), "cpu.prof"),
+			}
+			if transport == "http" {
+				args = append(args[:len(args)-2], "--http") // one CPU profile at a time
+			}
+			var out, errs bytes.Buffer
+			if code := run(ctx, args, &out, &errs); code != 0 {
+				t.Fatalf("exit code %d: %s", code, &errs)
+			}
+			checkReport(t, out.Bytes())
+			left, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func checkReport(t *testing.T, text []byte) {
+	t.Helper()
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Durabilities) != 1 || len(r.Durabilities[0].Rounds) != 1 || len(r.Durabilities[0].Latencies) != 2 {
+		t.Fatalf("want one durability, one round, two open loops:\n%s", text)
+	}
+	d := r.Durabilities[0]
+	one, l := d.Rounds[0], d.Latencies[0]
+	if d.Bare.One <= 0 || d.Bare.Many <= 0 || one.Syncs <= 0 || one.ToEnd <= 0 {
+		t.Errorf("a rate is missing: %+v", d)
+	}
+	if one.Accepted < one.ToResult || one.ToResult < one.ToEnd {
+		t.Errorf("the stations are out of order: %+v", one)
+	}
+	if one.Stored.Events != 1 || one.Stored.Jobs < 1 || one.Stored.Runs < 4 {
+		t.Errorf("an event takes %+v messages", one.Stored)
+	}
+	if l.Events != 5 || l.ToResult.P50 <= 0 || l.ToResult.P50 > l.ToEnd.P50 || l.ToEnd.P99 > l.ToEnd.Max {
+		t.Errorf("the open loop gives %+v", l)
+	}
+	if !d.Latencies[1].Beyond {
+		t.Errorf("a million events a second are not beyond the throughput: %+v", d.Latencies[1])
+	}
+}

@@ -1,0 +1,98 @@
+package arch
+
+// imports lists every package of the module and what it may import of the module directly. A new
+// package needs a line here; a line for a package that is gone is an error, so the table stays true.
+// Paths are relative to the module. Tests may import more than the package they test, but see
+// testOnly in the test.
+//
+// The left half of the product knows events, the right half knows hosts; they meet only in
+// internal/report and in the processes (internal/busd, internal/runner, internal/cli).
+var imports = map[string][]string{
+	// Leaves that know neither half.
+	"internal/strictyaml": {},
+	"internal/proc":       {},
+	"examples":            {},
+
+	// Events.
+	"events":                  {},
+	"rules":                   {"events", "internal/strictyaml"},
+	"internal/bus":            {"events"},
+	"internal/bus/busserver":  {"internal/bus"},
+	"internal/bus/bustest":    {"internal/bus", "internal/bus/busserver"},
+	"internal/queue":          {"events", "internal/bus"},
+	"internal/dispatch":       {"events", "internal/bus", "internal/queue", "rules"},
+	"internal/content":        {},
+	"internal/source/webhook": {"events"},
+	"internal/web":            {"events", "internal/bus", "internal/queue"},
+
+	// Hosts.
+	"engine/conn":          {},
+	"engine/conn/files":    {"engine/conn"},
+	"engine/conn/launch":   {"engine/conn"},
+	"engine/conn/sftpfs":   {"engine/conn", "engine/conn/files"},
+	"engine/conn/local":    {"engine/conn", "engine/conn/files", "engine/conn/launch", "engine/conn/sftpfs"},
+	"engine/conn/ssh":      {"engine/conn", "engine/conn/files", "engine/conn/launch", "engine/conn/sftpfs"},
+	"engine/conn/conntest": {"engine/conn"},
+	"engine/inventory":     {"internal/strictyaml"},
+	"engine/template":      {"internal/strictyaml"},
+	"engine": {
+		"engine/conn", "engine/inventory", "engine/template", "internal/strictyaml",
+	},
+	"modules":        {"engine", "engine/conn", "engine/template", "internal/strictyaml"},
+	"internal/hosts": {"engine/conn", "engine/conn/local", "engine/conn/ssh", "internal/proc"},
+
+	// Where both halves meet: what a run says as events, and the processes.
+	"internal/report": {"engine", "events", "internal/proc"},
+	"internal/access": {"internal/bus", "internal/proc"},
+	"internal/busd": {
+		"engine/conn", "engine/conn/local", "events", "examples", "internal/access", "internal/bus",
+		"internal/bus/busserver", "internal/content", "internal/dispatch", "internal/hosts",
+		"internal/proc", "internal/queue", "internal/report", "internal/runner",
+		"internal/source/webhook", "internal/strictyaml", "internal/web", "rules",
+	},
+	"internal/runner": {
+		"engine", "engine/conn", "engine/inventory", "internal/access", "internal/bus",
+		"internal/content", "internal/hosts", "internal/proc", "internal/queue", "internal/report",
+		"modules",
+	},
+	"internal/cli": {
+		"engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/bus",
+		"internal/content", "internal/dispatch", "internal/hosts", "internal/proc",
+		"internal/queue", "internal/report", "internal/strictyaml", "modules", "rules",
+	},
+	"cmd/jet":        {"internal/cli", "internal/proc"},
+	"cmd/jet-bus":    {"internal/busd", "internal/proc"},
+	"cmd/jet-runner": {"internal/proc", "internal/runner"},
+
+	// Tests of the whole.
+	"test/arch": {},
+	"test/lab":  {},
+	"test/e2e":  {},
+	"test/bench/flow": {
+		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd",
+		"internal/queue", "internal/runner", "internal/source/webhook",
+	},
+}
+
+// dependencies lists every module that go.mod requires directly, with what it is for. ARCHITECTURE.md
+// says more on each: what it replaces and why it is trusted.
+var dependencies = map[string]string{
+	"github.com/Masterminds/semver/v3":  "compares versions in rule conditions",
+	"github.com/cloudevents/sdk-go/v2":  "the event type, its JSON and its HTTP binding",
+	"github.com/expr-lang/expr":         "conditions of rules and playbooks",
+	"github.com/google/go-cmp":          "differences in tests",
+	"github.com/google/uuid":            "ids of events and manual runs",
+	"github.com/nats-io/jwt/v2":         "credentials by role",
+	"github.com/nats-io/nats-server/v2": "the embedded bus",
+	"github.com/nats-io/nats.go":        "the client of the bus",
+	"github.com/nats-io/nkeys":          "keys of the credentials",
+	"github.com/pkg/sftp":               "files over SSH",
+	"github.com/rogpeppe/go-internal":   "tests of the commands as users run them, txtar archives",
+	"github.com/spf13/cobra":            "the command line",
+	"go.uber.org/goleak":                "finds goroutines that tests leave behind",
+	"golang.org/x/crypto":               "SSH",
+	"golang.org/x/sys":                  "file system calls that the standard library lacks",
+	"golang.org/x/term":                 "whether output is a terminal, and how wide",
+	"gopkg.in/yaml.v3":                  "YAML",
+	"pgregory.net/rapid":                "property tests",
+}

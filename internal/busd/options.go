@@ -136,14 +136,7 @@ func readSecret(dir, file string) ([]byte, error) {
 // loopback reports whether an address is reachable from this machine only.
 func loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return err == nil && busserver.Loopback(host)
 }
 
 // A slow sender must not hold a connection for ever.

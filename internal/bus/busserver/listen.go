@@ -35,8 +35,9 @@ func address(listen string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// loopback tells whether only this machine reaches host.
-func loopback(host string) bool {
+// Loopback reports whether only this machine reaches host, a name or an address
+// without a port.
+func Loopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}

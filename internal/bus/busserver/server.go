@@ -130,7 +130,7 @@ func (s *Server) configure() (*server.Options, error) {
 		return nil, err
 	}
 	s.tls = tlsConf != nil
-	if !loopback(host) && !s.tls && !o.Insecure {
+	if !Loopback(host) && !s.tls && !o.Insecure {
 		return nil, fmt.Errorf("%s can be reached from other machines: that needs TLS", host)
 	}
 	return &server.Options{

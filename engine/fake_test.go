@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -184,12 +185,14 @@ type fakeConn struct {
 
 func (c *fakeConn) User() string { return c.user }
 
-func (c *fakeConn) As(_ context.Context, user string) (conn.Conn, error) {
-	if user == "nobody-such" {
-		return nil, fmt.Errorf("becoming %s: %w", user, conn.ErrBecome)
+func (c *fakeConn) As(_ context.Context, b conn.Become) (conn.Conn, error) {
+	if b.User == "nobody-such" {
+		return nil, fmt.Errorf("becoming %s: %w", b.User, conn.ErrBecome)
 	}
-	return &fakeConn{lab: c.lab, user: user}, nil
+	return &fakeConn{lab: c.lab, user: b.User}, nil
 }
+
+func (c *fakeConn) RTT() time.Duration { return 0 }
 
 func (c *fakeConn) Lstat(_ context.Context, path string) (conn.FileInfo, error) {
 	switch {

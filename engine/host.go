@@ -24,6 +24,8 @@ type Host struct {
 	Vars map[string]any
 	// Check is true in check mode: only Query and passive modules run.
 	Check bool
+	// Diff is true when the plan shall hold the contents that differ.
+	Diff bool
 
 	run *hostRun
 }

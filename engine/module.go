@@ -26,6 +26,18 @@ type Plan struct {
 	Need Need
 	// Fields names what differs, for Modify: Content, Mode, Owner, Group, …
 	Fields []string
+	// Diffs are the contents before and after, for people who ask to see them
+	// ([Host.Diff]); modules that change the content of files fill them in then.
+	Diffs []Diff
+}
+
+// Diff is the content of one file before and after a task. The engine makes a
+// unified diff of it, with secrets hidden.
+type Diff struct {
+	// Path is the file on the host.
+	Path string
+	// Before is empty for a new file, After for one that is removed.
+	Before, After string
 }
 
 // Result is what a module's Apply did. The zero Result means that the plan was
@@ -35,6 +47,11 @@ type Result struct {
 	Passive bool
 	// Message is text for people: what echo prints, or why there is nothing.
 	Message string
+	// Data is what the task can be asked about afterwards: the members of the
+	// variable that register stores, and what changed_when and failed_when see,
+	// besides changed, status and msg, which every task has. Commands have rc,
+	// out and err.
+	Data map[string]any
 	// Command holds what a command left behind, for modules that run one the
 	// user wrote. It is shown when the task fails.
 	Command *CommandResult

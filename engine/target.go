@@ -39,7 +39,7 @@ func (x *execution) connect(ctx context.Context, vars map[string]any) (conn.Conn
 	if user == "" {
 		return c, nil
 	}
-	return c.As(ctx, user)
+	return c.As(ctx, conn.Become{User: user})
 }
 
 // disconnect forgets a connection that broke, so that the next use dials anew.

@@ -22,7 +22,7 @@ func (f *fakeHost) Dial(context.Context, conn.Target) (conn.Conn, error) { retur
 
 func (f *fakeHost) User() string { return "root" }
 
-func (f *fakeHost) As(context.Context, string) (conn.Conn, error) { return f, nil }
+func (f *fakeHost) As(context.Context, conn.Become) (conn.Conn, error) { return f, nil }
 
 func (f *fakeHost) Close() error { return nil }
 

@@ -39,6 +39,12 @@ type Cmd struct {
 	// its process group when the connection or this process is lost. A command
 	// that is given an input is not: its input ends, and it may run on.
 	Stdin io.Reader
+	// ReadOnly promises that the command changes nothing on the host: its output
+	// may be asked for before its turn and used once.
+	ReadOnly bool
+	// ForwardAgent lends the command the SSH agent of the user who runs this
+	// process, on transports that were allowed to (see git over SSH).
+	ForwardAgent bool
 	// Stdout and Stderr, when not nil, receive the output as it comes, beside
 	// what [Output] collects. They need not be safe for concurrent use with each
 	// other unless they are the same writer.
@@ -72,6 +78,48 @@ type Attr struct {
 	Mode *fs.FileMode
 	// Owner and Group are names or decimal ids.
 	Owner, Group string
+	// NoFollow makes SetAttr change a symbolic link itself, where the link is the
+	// last part of the path: its owner and group, as links have no mode of their
+	// own. Other operations ignore it.
+	NoFollow bool
+}
+
+// Look says what [Conn.Inspect] shall find out besides a file's attributes.
+type Look struct {
+	// NoFollow describes a symbolic link itself.
+	NoFollow bool
+	// Sum asks for the SHA-256 of a regular file. With Size zero or more only a
+	// file of that size is summed up: the content of any other differs anyway.
+	Sum  bool
+	Size int64
+	// Content asks for the content of a regular file of at most that many bytes.
+	Content int64
+}
+
+// Inspection is what [Conn.Inspect] found.
+type Inspection struct {
+	FileInfo
+	// Sum is the SHA-256 that was asked for; nil when there is none to have: the
+	// file is not a regular one or has another size.
+	Sum []byte
+	// Content is the content that was asked for; nil when the file is not a
+	// regular one or is larger, not nil when it is empty.
+	Content []byte
+}
+
+// Become says whose identity to take on, and how. It is comparable. The zero
+// value stands for the login user.
+type Become struct {
+	// User is a name or a decimal id.
+	User string
+	// Template is the command line that becomes another user, for the login
+	// shell, instead of sudo. It holds two placeholders: {{jet_sudo_user}} stands
+	// for the quoted name, {{jet_command}} for the quoted command line, which
+	// must reach a shell as one argument (su {{jet_sudo_user}} -c {{jet_command}}).
+	Template string
+	// Password is given to sudo when it asks for one, on its standard input. It
+	// is never in a command line. Without one, sudo is told never to ask.
+	Password string
 }
 
 // Conn is an open connection to one host as one user. It is safe for concurrent
@@ -85,12 +133,17 @@ type Conn interface {
 	// User is the name of the user that operations run as.
 	User() string
 	// As returns a connection to the same host as another user, over the same
-	// transport. It shares the life of its parent, may be called often (the same
-	// user gives the same connection) and need not be closed. An empty name or
-	// the connection's own user gives the connection itself. The identity is
-	// taken on when the first operation needs it: that operation's error wraps
-	// [ErrBecome] when it is refused.
-	As(ctx context.Context, user string) (Conn, error)
+	// transport. It shares the life of its parent, may be called often (equal
+	// values give the same connection) and need not be closed. An empty name or
+	// the connection's own user gives the connection itself; the login user's
+	// name gives the login connection. The identity is taken on when the first
+	// operation needs it: that operation's error wraps [ErrBecome] when it is
+	// refused.
+	As(ctx context.Context, b Become) (Conn, error)
+
+	// RTT is about how long the host takes to answer, measured when the
+	// connection was made; zero on this machine.
+	RTT() time.Duration
 
 	// Run runs one command and waits for it. A program that is not there gives
 	// the code 127, one that cannot be started 126, as in a shell; both are said
@@ -101,6 +154,10 @@ type Conn interface {
 	// Stat and Lstat describe a file; Stat follows symbolic links.
 	Stat(ctx context.Context, path string) (FileInfo, error)
 	Lstat(ctx context.Context, path string) (FileInfo, error)
+	// Inspect describes a file and, where asked for, its content, in as few
+	// exchanges with the host as the transport can. It is as good as Stat (or
+	// Lstat) followed by Checksum and Open, and fails as Stat does.
+	Inspect(ctx context.Context, path string, l Look) (Inspection, error)
 	// ReadLink returns a symbolic link's target as written.
 	ReadLink(ctx context.Context, path string) (string, error)
 	// ReadDir returns the names in a directory, sorted, without "." and "..".
@@ -119,7 +176,8 @@ type Conn interface {
 	// Mkdir makes a directory, and the missing ones above it (0755). An existing
 	// directory is an error that wraps fs.ErrExist.
 	Mkdir(ctx context.Context, path string, a Attr) error
-	// SetAttr changes attributes; symbolic links are followed.
+	// SetAttr changes attributes; symbolic links are followed, unless the
+	// attributes say otherwise.
 	SetAttr(ctx context.Context, path string, a Attr) error
 	// Symlink makes path a symbolic link to target.
 	Symlink(ctx context.Context, target, path string) error
@@ -149,11 +207,18 @@ type Target struct {
 	Address string
 	Port    int
 	User    string
-	// KeyFile is a private key; KeyPassphrase opens it.
+	// KeyFile is a private key; KeyPassphrase opens it. A certificate beside it
+	// (KeyFile-cert.pub) is offered first.
 	KeyFile       string
 	KeyPassphrase string
+	// KeyComment chooses the agent's key with that comment, and no other.
+	KeyComment string
 	// Password is tried when it is not empty.
 	Password string
+	// Jump is the hosts to connect through, outermost first, as in ssh -J:
+	// [user@]host[:port], separated by commas. "none" means none, whatever a
+	// configuration file says. Their keys are checked like any other host's.
+	Jump string
 }
 
 // Dialer opens connections.

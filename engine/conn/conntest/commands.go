@@ -292,14 +292,14 @@ func (s *suite) many() {
 
 func (s *suite) sameUser() {
 	for _, name := range []string{"", s.c.User()} {
-		same, err := s.c.As(s.ctx, name)
+		same, err := s.c.As(s.ctx, conn.Become{User: name})
 		s.ok(err)
 		if same != s.c {
 			s.Errorf("as %q it is another connection", name)
 		}
 	}
 	for _, name := range []string{"a b", "-u", "#0", "a:b", "a\nb"} {
-		_, err := s.c.As(s.ctx, name)
+		_, err := s.c.As(s.ctx, conn.Become{User: name})
 		s.is(err, conn.ErrBecome, name[:1])
 	}
 	s.equal("user", s.c.User()+"\n", s.text("id", "-un"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/user"
 	"sync"
+	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/engine/conn/files"
@@ -27,7 +28,7 @@ type Conn struct {
 	user *user.User
 
 	mu      sync.Mutex
-	others  map[string]*other
+	others  map[conn.Become]*other
 	closed  bool
 	running launch.Running
 }
@@ -47,7 +48,7 @@ func Dial(ctx context.Context, t conn.Target) (*Conn, error) {
 	return &Conn{
 		FS:     files.New(system{}, names{}),
 		user:   me,
-		others: map[string]*other{},
+		others: map[conn.Become]*other{},
 	}, nil
 }
 
@@ -55,11 +56,11 @@ func Dial(ctx context.Context, t conn.Target) (*Conn, error) {
 func (c *Conn) User() string { return c.user.Username }
 
 // As implements [conn.Conn].
-func (c *Conn) As(ctx context.Context, name string) (conn.Conn, error) {
-	if name == "" || name == c.user.Username || name == c.user.Uid {
+func (c *Conn) As(ctx context.Context, b conn.Become) (conn.Conn, error) {
+	if b.User == "" || b.User == c.user.Username || b.User == c.user.Uid {
 		return c, nil
 	}
-	if err := launch.CheckUser(name); err != nil {
+	if err := launch.CheckUser(b.User); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -70,13 +71,16 @@ func (c *Conn) As(ctx context.Context, name string) (conn.Conn, error) {
 	if c.closed {
 		return nil, errClosed
 	}
-	o, ok := c.others[name]
+	o, ok := c.others[b]
 	if !ok {
-		o = newOther(c, name)
-		c.others[name] = o
+		o = newOther(c, b)
+		c.others[b] = o
 	}
 	return o, nil
 }
+
+// RTT implements [conn.Conn].
+func (c *Conn) RTT() time.Duration { return 0 }
 
 // errClosed is what a closed connection answers.
 var errClosed = fmt.Errorf("the connection is closed: %w", conn.ErrUnreachable)

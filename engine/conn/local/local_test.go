@@ -39,7 +39,7 @@ func TestConformanceAsOtherUser(t *testing.T) {
 	c := dial(t)
 	conntest.Run(t, func(t *testing.T) conn.Conn {
 		t.Helper()
-		other, err := c.As(t.Context(), name)
+		other, err := c.As(t.Context(), conn.Become{User: name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestAsUserThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	conntest.OtherUser(t)
 	c := dial(t)
-	other, err := c.As(t.Context(), "jet-no-such-user")
+	other, err := c.As(t.Context(), conn.Become{User: "jet-no-such-user"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestCloseEndsCommands(t *testing.T) {
 	if _, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"true"}}); !errors.Is(err, conn.ErrUnreachable) {
 		t.Errorf("run after close: %v", err)
 	}
-	if _, err := c.As(t.Context(), "nobody-here"); !errors.Is(err, conn.ErrUnreachable) {
+	if _, err := c.As(t.Context(), conn.Become{User: "nobody-here"}); !errors.Is(err, conn.ErrUnreachable) {
 		t.Errorf("as after close: %v", err)
 	}
 }

@@ -24,11 +24,12 @@ type other struct {
 
 	parent  *Conn
 	user    string
+	become  conn.Become
 	session *sftpfs.Session
 }
 
-func newOther(parent *Conn, name string) *other {
-	o := &other{parent: parent, user: name}
+func newOther(parent *Conn, b conn.Become) *other {
+	o := &other{parent: parent, user: b.User, become: b}
 	o.session = sftpfs.NewSession(o.openSFTP)
 	o.FS = files.New(sftpfs.NewSystem(o.session, o.Run), names{})
 	return o
@@ -38,12 +39,15 @@ func newOther(parent *Conn, name string) *other {
 func (o *other) User() string { return o.user }
 
 // As implements [conn.Conn].
-func (o *other) As(ctx context.Context, name string) (conn.Conn, error) {
-	if name == "" || name == o.user {
+func (o *other) As(ctx context.Context, b conn.Become) (conn.Conn, error) {
+	if b.User == "" || b == o.become {
 		return o, nil
 	}
-	return o.parent.As(ctx, name)
+	return o.parent.As(ctx, b)
 }
+
+// RTT implements [conn.Conn].
+func (o *other) RTT() time.Duration { return 0 }
 
 // Close implements [conn.Conn]; the parent's Close ends the connection.
 func (o *other) Close() error { return nil }

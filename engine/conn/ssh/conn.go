@@ -29,7 +29,7 @@ type Conn struct {
 	login   *Conn
 
 	mu     sync.Mutex
-	others map[string]*Conn
+	others map[conn.Become]*Conn
 	closed bool
 	// running holds the commands of all users; it is the login user's that counts.
 	running launch.Running
@@ -38,7 +38,7 @@ type Conn struct {
 var _ conn.Conn = (*Conn)(nil)
 
 func newConn(login string, t *transport) *Conn {
-	c := &Conn{t: t, user: login, others: map[string]*Conn{}}
+	c := &Conn{t: t, user: login, others: map[conn.Become]*Conn{}}
 	c.login = c
 	// The names' own questions change nothing that they would have to forget.
 	c.names = files.NewHostNames(c.run)
@@ -57,15 +57,15 @@ func (c *Conn) User() string { return c.user }
 
 // As implements [conn.Conn]. Sudo is asked when the first operation needs it: a
 // refusal is that operation's error and wraps [conn.ErrBecome].
-func (c *Conn) As(ctx context.Context, name string) (conn.Conn, error) {
-	if name == "" || name == c.user {
-		return c, nil
-	}
+func (c *Conn) As(ctx context.Context, b conn.Become) (conn.Conn, error) {
 	login := c.login
-	if name == login.user {
+	switch b.User {
+	case "":
+		return c, nil
+	case login.user:
 		return login, nil
 	}
-	if err := launch.CheckUser(name); err != nil {
+	if err := launch.CheckUser(b.User); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -76,14 +76,17 @@ func (c *Conn) As(ctx context.Context, name string) (conn.Conn, error) {
 	if login.closed {
 		return nil, errLost
 	}
-	o, ok := login.others[name]
+	o, ok := login.others[b]
 	if !ok {
-		o = &Conn{t: login.t, names: login.names, user: name, become: name, login: login}
+		o = &Conn{t: login.t, names: login.names, user: b.User, become: b.User, login: login}
 		o.attach()
-		login.others[name] = o
+		login.others[b] = o
 	}
 	return o, nil
 }
+
+// RTT implements [conn.Conn].
+func (c *Conn) RTT() time.Duration { return 0 }
 
 // Close implements [conn.Conn]. On another user's connection it does nothing:
 // that lives as long as the login user's.

@@ -73,7 +73,7 @@ func TestLostConnectionEndsTheCommand(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = login.Close() }()
-			c, err := login.As(t.Context(), user)
+			c, err := login.As(t.Context(), conn.Become{User: user})
 			if err != nil {
 				t.Fatal(err)
 			}

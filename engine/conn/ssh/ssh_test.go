@@ -46,14 +46,14 @@ func TestConformanceAsOtherUser(t *testing.T) {
 	t.Parallel()
 	name := conntest.OtherUser(t)
 	c := dial(t, conntest.StartSSHD(t), ssh.Options{})
-	other, err := c.As(t.Context(), name)
+	other, err := c.As(t.Context(), conn.Become{User: name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := c.As(t.Context(), name); again != other {
+	if again, _ := c.As(t.Context(), conn.Become{User: name}); again != other {
 		t.Error("the same user gives another connection")
 	}
-	if login, _ := other.As(t.Context(), c.User()); login != c {
+	if login, _ := other.As(t.Context(), conn.Become{User: c.User()}); login != c {
 		t.Error("the login user from another user is not the connection itself")
 	}
 	conntest.Run(t, func(*testing.T) conn.Conn { return other })
@@ -63,7 +63,7 @@ func TestAsUserThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	conntest.OtherUser(t)
 	c := dial(t, conntest.StartSSHD(t), ssh.Options{})
-	other, err := c.As(t.Context(), "jet-no-such-user")
+	other, err := c.As(t.Context(), conn.Become{User: "jet-no-such-user"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
@@ -54,10 +55,15 @@ func (c content) checksum(ctx context.Context) ([]byte, error) {
 // query says what is to be done so that dest holds the content and has the
 // attributes.
 func (c content) query(ctx context.Context, h *engine.Host, dest filePath, a attributes) (engine.Plan, error) {
-	info, err := h.Conn.Stat(ctx, string(dest))
+	look := conn.Look{Sum: true, Size: c.size}
+	if h.Diff {
+		look.Content = maxDiff
+	}
+	info, err := h.Conn.Inspect(ctx, string(dest), look)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return engine.Plan{Need: engine.Create}, nil
+		diffs, err := c.diffs(h, dest, conn.Inspection{Content: []byte{}})
+		return engine.Plan{Need: engine.Create, Diffs: diffs}, err
 	case err != nil:
 		return engine.Plan{}, err
 	case info.Mode.IsDir():
@@ -67,34 +73,68 @@ func (c content) query(ctx context.Context, h *engine.Host, dest filePath, a att
 		return engine.Plan{}, fmt.Errorf("%s is not a regular file and is not replaced", dest)
 	}
 	var fields []string
-	same, err := c.matches(ctx, h.Conn, string(dest), info)
+	var diffs []engine.Diff
+	same, err := c.matches(ctx, info)
 	if err != nil {
 		return engine.Plan{}, err
 	}
 	if !same {
 		fields = append(fields, fieldContent)
+		if diffs, err = c.diffs(h, dest, info); err != nil {
+			return engine.Plan{}, err
+		}
 	}
-	fields = append(fields, a.diff(info)...)
+	fields = append(fields, a.diff(info.FileInfo)...)
 	if len(fields) == 0 {
 		return engine.Plan{Need: engine.Matched}, nil
 	}
-	return engine.Plan{Need: engine.Modify, Fields: fields}, nil
+	return engine.Plan{Need: engine.Modify, Fields: fields, Diffs: diffs}, nil
 }
 
-// matches compares sizes first: that spares the host a checksum.
-func (c content) matches(ctx context.Context, on conn.Conn, dest string, info conn.FileInfo) (bool, error) {
-	if info.Size != c.size {
+// matches reports whether what was found on the host is the content.
+func (c content) matches(ctx context.Context, found conn.Inspection) (bool, error) {
+	if found.Size != c.size || found.Sum == nil {
 		return false, nil
-	}
-	have, err := on.Checksum(ctx, dest)
-	if err != nil {
-		return false, err
 	}
 	want, err := c.checksum(ctx)
 	if err != nil {
 		return false, err
 	}
-	return bytes.Equal(have, want), nil
+	return bytes.Equal(found.Sum, want), nil
+}
+
+// maxDiff is the size of the largest file that is compared line by line.
+const maxDiff = 256 << 10
+
+// diffs returns the difference between what was found and the content, if it is
+// asked for.
+func (c content) diffs(h *engine.Host, dest filePath, found conn.Inspection) ([]engine.Diff, error) {
+	if !h.Diff {
+		return nil, nil
+	}
+	d := engine.Diff{Path: string(dest), Before: shown(found.Content, found.Size)}
+	if c.size > maxDiff {
+		d.After = shown(nil, c.size)
+		return []engine.Diff{d}, nil
+	}
+	r, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	d.After = shown(text, int64(len(text)))
+	return []engine.Diff{d}, nil
+}
+
+// shown is content as a diff shows it: what is too large, or no text, is named.
+func shown(content []byte, size int64) string {
+	if content == nil || !utf8.Valid(content) {
+		return fmt.Sprintf("(%d bytes, not shown)\n", size)
+	}
+	return string(content)
 }
 
 // apply carries out the plan that query made.

@@ -36,6 +36,9 @@ func (m *copyFile) Validate() error {
 	return nil
 }
 
+// Preview reads ahead what Query reads.
+func (m *copyFile) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
+
 func (m *copyFile) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	if m.Content != nil {
 		m.content = textContent(*m.Content)

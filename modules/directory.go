@@ -40,6 +40,13 @@ func (m *directory) Validate() error {
 	return nil
 }
 
+// Preview reads ahead what Query reads, but not whole trees.
+func (m *directory) Preview(ctx context.Context, h *engine.Host) {
+	if !m.Recurse {
+		_, _ = m.Query(ctx, h)
+	}
+}
+
 func (m *directory) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	if m.Remove {
 		return m.queryRemove(ctx, h)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -27,21 +26,22 @@ type facts struct {
 	// Ohai adds the variable ohai with what ohai prints, which must be installed
 	// on the host.
 	Ohai bool `yaml:"ohai"`
+
+	found map[string]any
 }
 
-func (m *facts) Query(context.Context, *engine.Host) (engine.Plan, error) {
-	return engine.Plan{Need: engine.Passive}, nil
-}
+// Preview reads ahead what Query reads.
+func (m *facts) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
 
-func (m *facts) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (engine.Result, error) {
+func (m *facts) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	sys, err := uname(ctx, h.Conn)
 	if err != nil {
-		return engine.Result{}, err
+		return engine.Plan{}, err
 	}
 	var release map[string]string
 	if sys.os != "MacOS" {
 		if release, err = readOSRelease(ctx, h.Conn); err != nil {
-			return engine.Result{}, err
+			return engine.Plan{}, err
 		}
 	}
 	found := map[string]any{
@@ -56,18 +56,23 @@ func (m *facts) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (engin
 	}
 	if m.Facter {
 		if found["facter"], err = factTool(ctx, h.Conn, "facter", "--json"); err != nil {
-			return engine.Result{}, err
+			return engine.Plan{}, err
 		}
 	}
 	if m.Ohai {
 		if found["ohai"], err = factTool(ctx, h.Conn, "ohai"); err != nil {
-			return engine.Result{}, err
+			return engine.Plan{}, err
 		}
 	}
-	for k, v := range found {
+	m.found = found
+	return engine.Plan{Need: engine.Passive}, nil
+}
+
+func (m *facts) Apply(_ context.Context, h *engine.Host, _ engine.Plan) (engine.Result, error) {
+	for k, v := range m.found {
 		h.SetFact(k, v)
 	}
-	return engine.Result{}, nil
+	return engine.Result{Data: m.found}, nil
 }
 
 type system struct{ os, hostname, kernel, arch string }
@@ -94,18 +99,14 @@ func uname(ctx context.Context, c conn.Conn) (system, error) {
 // is none.
 func readOSRelease(ctx context.Context, c conn.Conn) (map[string]string, error) {
 	for _, name := range []string{"/etc/os-release", "/usr/lib/os-release"} {
-		r, err := c.Open(ctx, name)
+		found, err := c.Inspect(ctx, name, conn.Look{Content: maxOSRelease})
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		data, err := io.ReadAll(io.LimitReader(r, maxOSRelease))
-		if err := errors.Join(err, r.Close()); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		return parseOSRelease(data), nil
+		return parseOSRelease(found.Content), nil
 	}
 	return nil, nil
 }
@@ -126,7 +127,7 @@ func factTool(ctx context.Context, c conn.Conn, argv ...string) (any, error) {
 }
 
 func runTool(ctx context.Context, c conn.Conn, argv ...string) ([]byte, error) {
-	out, err := c.Run(ctx, conn.Cmd{Argv: argv})
+	out, err := c.Run(ctx, conn.Cmd{Argv: argv, ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("running %s: %w", argv[0], err)
 	}

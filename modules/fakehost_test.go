@@ -3,7 +3,6 @@ package modules_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
@@ -34,10 +33,10 @@ func (f *fakeHost) Run(_ context.Context, c conn.Cmd) (conn.Output, error) {
 	return out, nil
 }
 
-func (f *fakeHost) Open(_ context.Context, path string) (io.ReadCloser, error) {
+func (f *fakeHost) Inspect(_ context.Context, path string, _ conn.Look) (conn.Inspection, error) {
 	text, ok := f.files[path]
 	if !ok {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		return conn.Inspection{}, &fs.PathError{Op: "stat", Path: path, Err: fs.ErrNotExist}
 	}
-	return io.NopCloser(strings.NewReader(text)), nil
+	return conn.Inspection{FileInfo: conn.FileInfo{Size: int64(len(text))}, Content: []byte(text)}, nil
 }

@@ -31,6 +31,9 @@ func (m *file) Validate() error {
 	return nil
 }
 
+// Preview reads ahead what Query reads.
+func (m *file) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
+
 func (m *file) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	look := h.Conn.Stat
 	if m.Remove {

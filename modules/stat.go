@@ -16,14 +16,15 @@ type stat struct {
 	// false), mode (such as "0o644"), owner, group and size (in bytes). When
 	// nothing exists at the path, all but the first two are null.
 	Save varName `yaml:"save,required"`
+
+	found map[string]any
 }
 
-func (m *stat) Query(context.Context, *engine.Host) (engine.Plan, error) {
-	return engine.Plan{Need: engine.Passive}, nil
-}
+// Preview reads ahead what Query reads.
+func (m *stat) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
 
-func (m *stat) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (engine.Result, error) {
-	saved := map[string]any{
+func (m *stat) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
+	m.found = map[string]any{
 		"exists": false, "is_dir": false,
 		"mode": nil, "owner": nil, "group": nil, "size": nil,
 	}
@@ -31,15 +32,19 @@ func (m *stat) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (engine
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return engine.Result{}, err
+		return engine.Plan{}, err
 	default:
-		saved["exists"] = true
-		saved["is_dir"] = info.Mode.IsDir()
-		saved["mode"] = engine.FormatMode(info.Mode)
-		saved["owner"] = info.Owner
-		saved["group"] = info.Group
-		saved["size"] = info.Size
+		m.found["exists"] = true
+		m.found["is_dir"] = info.Mode.IsDir()
+		m.found["mode"] = engine.FormatMode(info.Mode)
+		m.found["owner"] = info.Owner
+		m.found["group"] = info.Group
+		m.found["size"] = info.Size
 	}
-	h.Set(string(m.Save), saved)
-	return engine.Result{}, nil
+	return engine.Plan{Need: engine.Passive}, nil
+}
+
+func (m *stat) Apply(_ context.Context, h *engine.Host, _ engine.Plan) (engine.Result, error) {
+	h.Set(string(m.Save), m.found)
+	return engine.Result{Data: m.found}, nil
 }

@@ -24,6 +24,9 @@ type templateFile struct {
 	content content
 }
 
+// Preview reads ahead what Query reads.
+func (m *templateFile) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
+
 // Query renders the template, in check mode too, so that faults show early.
 func (m *templateFile) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	name, err := h.SourcePath("templates", m.Src)

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -296,10 +297,16 @@ func readTree(t *testing.T, root string) string {
 	return b.String()
 }
 
-// TestEveryModuleHasACase makes sure that no module goes untested.
+// TestEveryModuleHasACase makes sure that no module goes untested. Those that
+// would change this machine are told what to find instead, in TestPackages and
+// TestSystem, and run on real hosts in the suites under test.
 func TestEveryModuleHasACase(t *testing.T) {
 	t.Parallel()
+	told := []string{"apk", "apt", "dnf", "group", "homebrew", "pacman", "sd_service", "user", "yum", "zypper"}
 	for _, spec := range modules.Table() {
+		if slices.Contains(told, spec.Name) {
+			continue
+		}
 		var run, failed bool
 		files, _ := filepath.Glob("testdata/" + spec.Name + "*.txtar")
 		for _, file := range files {

@@ -5,17 +5,27 @@ import "github.com/jet-bus/jet-bus/engine"
 // Table returns every module, sorted by name. The slice is the caller's.
 func Table() []engine.Spec {
 	return []engine.Spec{
+		engine.Of[apk]("apk", "Ensures that an Alpine package is installed, or is not."),
+		engine.Of[apt]("apt", "Ensures that a Debian package is installed, or is not."),
 		engine.Of[assert]("assert", "Fails the host unless every condition given holds."),
 		engine.Of[copyFile]("copy", "Ensures that a file has the content and the attributes given."),
 		engine.Of[debug]("debug", "Prints variables as YAML."),
 		engine.Of[directory]("directory", "Ensures that a directory exists with the attributes given, or does not exist."),
+		engine.Of[dnf]("dnf", "Ensures that an RPM package is installed, or is not, with dnf or yum."),
 		engine.Of[echo]("echo", "Prints a message."),
 		engine.Of[facts]("facts", "Learns facts about the host and keeps them as variables."),
 		engine.Of[fail]("fail", "Fails the host."),
 		engine.Of[file]("file", "Ensures that a file exists with the attributes given, or does not exist."),
+		engine.Of[group]("group", "Ensures that a group exists as described, or does not exist."),
+		engine.Of[homebrew]("homebrew", "Ensures that a Homebrew package is installed, or is not."),
+		engine.Of[pacman]("pacman", "Ensures that an Arch Linux package is installed, or is not."),
+		engine.Of[sdService]("sd_service", "Ensures that a systemd unit runs, and is started at boot, or not."),
 		engine.Of[set]("set", "Sets variables of the host."),
 		engine.Of[shell]("shell", "Runs a command line in the host's shell."),
 		engine.Of[stat]("stat", "Saves what is known about a path in a variable."),
 		engine.Of[templateFile]("template", "Ensures that a file has the content of a rendered template and the attributes given."),
+		engine.Of[user]("user", "Ensures that an account exists as described, or does not exist."),
+		engine.Of[dnf]("yum", "Ensures that an RPM package is installed, or is not, with dnf or yum."),
+		engine.Of[zypper]("zypper", "Ensures that a SUSE package is installed, or is not."),
 	}
 }

@@ -1,0 +1,164 @@
+package modules_test
+
+import "testing"
+
+const (
+	askUser  = "/bin/sh -c … jet ann"
+	annEntry = "ann:x:1001:1001:Ann:/home/ann:/bin/sh\nann\nann sudo docker\n"
+	askUnit  = "systemctl show --no-pager --property=LoadState,ActiveState,UnitFileState,NeedDaemonReload -- app"
+)
+
+func unit(load, active, file, reload string) string {
+	return "LoadState=" + load + "\nActiveState=" + active + "\nUnitFileState=" + file + "\nNeedDaemonReload=" + reload + "\n"
+}
+
+// TestSystem goes through what the modules for accounts and services ask and do.
+func TestSystem(t *testing.T) {
+	t.Parallel()
+	running := unit("loaded", "active", "enabled", "no")
+	stopped := unit("loaded", "inactive", "disabled", "no")
+	tests := map[string]struct {
+		task   string
+		expect []exchange
+		want   string
+	}{
+		"group: absent": {
+			task: "!group {group: web, gid: 1500, users: [bob, ann]}", want: "created",
+			expect: []exchange{{argv: "getent group web", code: 2}, {argv: "groupadd -g 1500 web"}, {argv: "gpasswd -M ann,bob web"}},
+		},
+		"group: system": {
+			task: "!group {group: web, system: true}", want: "created",
+			expect: []exchange{{argv: "getent group web", code: 2}, {argv: "groupadd -r web"}},
+		},
+		"group: as described": {
+			task: "!group {group: web, gid: 1500, users: [bob, ann]}", want: "matched",
+			expect: []exchange{{argv: "getent group web", out: "web:x:1500:ann,bob\n"}},
+		},
+		"group: no members": {
+			task: "!group {group: web, users: []}", want: "matched",
+			expect: []exchange{{argv: "getent group web", out: "web:x:1500:\n"}},
+		},
+		"group: members to lose": {
+			task: "!group {group: web, users: []}", want: "modified(Users)",
+			expect: []exchange{{argv: "getent group web", out: "web:x:1500:ann\n"}, {argv: "gpasswd -M  web"}},
+		},
+		"group: append": {
+			task: "!group {group: web, users: [ann, bob], append: true}", want: "modified(Users)",
+			expect: []exchange{{argv: "getent group web", out: "web:x:1500:ann,eve\n"}, {argv: "gpasswd -a bob web"}},
+		},
+		"group: another number": {
+			task: "!group {group: web, gid: 1501}", want: "modified(Gid)",
+			expect: []exchange{{argv: "getent group web", out: "web:x:1500:ann\n"}, {argv: "groupmod -g 1501 web"}},
+		},
+		"group: remove": {
+			task: "!group {group: web, remove: true}", want: "removed",
+			expect: []exchange{{argv: "getent group web", out: "web:x:1500:\n"}, {argv: "groupdel web"}},
+		},
+		"group: nothing to remove": {
+			task: "!group {group: web, remove: true}", want: "matched", expect: []exchange{{argv: "getent group web", code: 2}},
+		},
+		"group: a database that fails": {
+			task: "!group {group: web}", want: "failed: running getent: exit status 1: broken",
+			expect: []exchange{{argv: "getent group web", code: 1, err: "broken"}},
+		},
+		"group: a number for a name": {
+			task: "!group {group: 1500}",
+			want: `refused: playbook.yml:4:22: "1500" is no name of a user or group: letters, digits, _, - and ., beginning with a letter or _`,
+		},
+		"user: absent": {
+			task: "!user {user: ann, groups: [sudo, docker], shell: /bin/bash, gecos: Ann B}", want: "created",
+			expect: []exchange{{argv: askUser, code: 4}, {argv: "useradd -m -U -G docker,sudo -c Ann B -s /bin/bash ann"}},
+		},
+		"user: with a group": {
+			task: "!user {user: ann, gid: 100, uid: 1001, create_home: false}", want: "created",
+			expect: []exchange{{argv: askUser, code: 4}, {argv: "useradd -M -N -g 100 -u 1001 ann"}},
+		},
+		"user: as described": {
+			task: "!user {user: ann, uid: 1001, gid: 1001, groups: [docker, sudo], shell: /bin/sh, gecos: Ann}", want: "matched",
+			expect: []exchange{{argv: askUser, out: annEntry}},
+		},
+		"user: the group by name": {
+			task: "!user {user: ann, gid: ann}", want: "matched", expect: []exchange{{argv: askUser, out: annEntry}},
+		},
+		"user: other fields": {
+			task: "!user {user: ann, uid: 1002, shell: /bin/zsh, groups: [sudo]}", want: "modified(Uid,Shell,Groups)",
+			expect: []exchange{{argv: askUser, out: annEntry}, {argv: "usermod -u 1002 -s /bin/zsh -G sudo ann"}},
+		},
+		"user: append": {
+			task: "!user {user: ann, groups: [sudo, web], append: true}", want: "modified(Groups)",
+			expect: []exchange{{argv: askUser, out: annEntry}, {argv: "usermod -a -G sudo,web ann"}},
+		},
+		"user: no groups": {
+			task: "!user {user: ann, groups: []}", want: "modified(Groups)",
+			expect: []exchange{{argv: askUser, out: annEntry}, {argv: "usermod -G  ann"}},
+		},
+		"user: remove": {
+			task: "!user {user: ann, remove: true, cleanup: true}", want: "removed",
+			expect: []exchange{{argv: askUser, out: annEntry}, {argv: "userdel -r ann"}},
+		},
+		"user: a colon": {
+			task: `!user {user: ann, gecos: "a:b"}`, want: "refused: playbook.yml:4:32: must be one line of text without a colon",
+		},
+		"user: a group of its own and another": {
+			task: "!user {user: ann, gid: 100, create_user_group: true}",
+			want: "refused: playbook.yml:4:7: create_user_group makes the account's own group, and gid names another: give one of them",
+		},
+		"service: as described": {
+			task: "!sd_service {service: app, started: true, enabled: true}", want: "matched",
+			expect: []exchange{{argv: askUnit, out: running}},
+		},
+		"service: start and enable": {
+			task: "!sd_service {service: app, started: true, enabled: true}", want: "modified(Start,Enable)",
+			expect: []exchange{{argv: askUnit, out: stopped}, {argv: "systemctl start -- app"}, {argv: "systemctl enable -- app"}},
+		},
+		"service: stop and disable": {
+			task: "!sd_service {service: app, started: false, enabled: false}", want: "modified(Stop,Disable)",
+			expect: []exchange{{argv: askUnit, out: running}, {argv: "systemctl stop -- app"}, {argv: "systemctl disable -- app"}},
+		},
+		"service: restart": {
+			task: "!sd_service {service: app, restart: true}", want: "modified(Restart)",
+			expect: []exchange{{argv: askUnit, out: running}, {argv: "systemctl restart -- app"}},
+		},
+		"service: restart of a stopped one, its file changed": {
+			task: "!sd_service {service: app, restart: true}", want: "modified(Start)",
+			expect: []exchange{
+				{argv: askUnit, out: unit("loaded", "inactive", "static", "yes")},
+				{argv: "systemctl daemon-reload"},
+				{argv: "systemctl start -- app"},
+			},
+		},
+		"service: on its way": {
+			task: "!sd_service {service: app, started: true}", want: "matched",
+			expect: []exchange{{argv: askUnit, out: unit("loaded", "activating", "static", "no")}},
+		},
+		"service: static": {
+			task:   "!sd_service {service: app, enabled: true}",
+			want:   "failed: unit app is static: it has no say in when it is started and cannot be enabled",
+			expect: []exchange{{argv: askUnit, out: unit("loaded", "active", "static", "no")}},
+		},
+		"service: static and not enabled": {
+			task: "!sd_service {service: app, enabled: false}", want: "matched",
+			expect: []exchange{{argv: askUnit, out: unit("loaded", "active", "static", "no")}},
+		},
+		"service: masked": {
+			task: "!sd_service {service: app, started: true}", want: "failed: unit app is masked: unmask it first",
+			expect: []exchange{{argv: askUnit, out: unit("masked", "inactive", "masked", "no")}},
+		},
+		"service: unknown": {
+			task: "!sd_service {service: app, started: true}", want: "failed: the host has no unit app",
+			expect: []exchange{{argv: askUnit, out: unit("not-found", "inactive", "", "no")}},
+		},
+		"service: stop and restart": {
+			task: "!sd_service {service: app, started: false, restart: true}",
+			want: "refused: playbook.yml:4:7: started: false and restart or reload exclude each other",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := tell(t, tt.task, false, tt.expect...); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -16,6 +16,8 @@ type builder struct {
 	hostVars  map[string]map[string]any
 
 	groupFiles, hostFiles []entry // files of variables
+
+	ranged int // how many hosts ranges made so far
 }
 
 func newBuilder() *builder {
@@ -39,6 +41,19 @@ func (b *builder) addGroup(name string) {
 func (b *builder) addHost(group, host string) {
 	b.addGroup(group)
 	b.direct[group][host] = true
+}
+
+// addRange adds the hosts that r stands for.
+func (b *builder) addRange(group string, r hostRange) error {
+	if r.size > 1 {
+		if b.ranged += r.size; b.ranged > maxRanged {
+			return fmt.Errorf("the ranges of the inventory stand for more than %d hosts", maxRanged)
+		}
+	}
+	for _, host := range r.names() {
+		b.addHost(group, host)
+	}
+	return nil
 }
 
 func (b *builder) addChild(group, child string) {
@@ -74,8 +89,14 @@ func (b *builder) build() *Inventory {
 		}
 	}
 	inv := &Inventory{groups: make(map[string]*group, len(order))}
-	for _, name := range order {
-		g := &group{vars: b.groupVars[name]}
+	for i, name := range order {
+		g := &group{
+			vars: b.groupVars[name], rank: i,
+			direct: slices.Sorted(maps.Keys(b.direct[name])), children: b.childrenOf(name),
+		}
+		for _, host := range g.direct {
+			hosts[host].Direct = append(hosts[host].Direct, name)
+		}
 		for host := range b.below(name) {
 			g.members = append(g.members, hosts[host])
 			hosts[host].Groups = append(hosts[host].Groups, name)
@@ -83,10 +104,33 @@ func (b *builder) build() *Inventory {
 		slices.SortFunc(g.members, byName)
 		inv.groups[name] = g
 	}
+	for name, g := range inv.groups {
+		for _, c := range g.children {
+			inv.groups[c].parents = append(inv.groups[c].parents, name)
+		}
+	}
+	for _, g := range inv.groups {
+		slices.Sort(g.parents)
+	}
+	for _, h := range hosts {
+		slices.Sort(h.Direct)
+	}
 	inv.hosts = slices.SortedFunc(maps.Values(hosts), byName)
 	inv.warnings = append(unused("group", b.groupFiles, slices.Collect(maps.Keys(inv.groups))),
 		unused("host", b.hostFiles, slices.Collect(maps.Keys(hosts)))...)
 	return inv
+}
+
+// childrenOf lists the subgroups of a group, without itself.
+func (b *builder) childrenOf(name string) []string {
+	var out []string
+	for c := range b.children[name] {
+		if c != name {
+			out = append(out, c)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // unused lists the files of variables that are for nothing there is.

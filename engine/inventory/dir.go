@@ -15,8 +15,28 @@ import (
 
 // groupFile is a file of groups/.
 type groupFile struct {
-	Hosts     []name `yaml:"hosts"`
-	Subgroups []name `yaml:"subgroups"`
+	Hosts     []hostNames `yaml:"hosts"`
+	Subgroups []name      `yaml:"subgroups"`
+}
+
+// hostNames is the name of a host, or a range of them, and where it stands.
+type hostNames struct {
+	pos strictyaml.Pos
+	hostRange
+}
+
+// UnmarshalNode refuses what is no name and no range.
+func (v *hostNames) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	var text name
+	if err := text.UnmarshalNode(f, n); err != nil {
+		return err
+	}
+	r, err := parseRange(string(text))
+	if err != nil {
+		return f.Errorf(n, "%w", err)
+	}
+	v.pos, v.hostRange = f.TextPos(n), r
+	return nil
 }
 
 // name is the name of a host or group.
@@ -26,6 +46,9 @@ type name string
 func (v *name) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
 		return f.Errorf(n, "must be the name of a host or group")
+	}
+	if n.Style&yaml.TaggedStyle != 0 && !strings.HasPrefix(n.ShortTag(), "!!") {
+		return f.Errorf(n, "unexpected tag %s", n.Tag)
 	}
 	if strings.TrimSpace(n.Value) != n.Value || n.Value == "" {
 		return f.Errorf(n, "%q is not a name of a host or group", n.Value)
@@ -58,7 +81,9 @@ func (b *builder) loadGroup(f entry) error {
 		return err
 	}
 	for _, h := range g.Hosts {
-		b.addHost(f.name, string(h))
+		if err := b.addRange(f.name, h.hostRange); err != nil {
+			return h.pos.Wrap(err)
+		}
 	}
 	for _, c := range g.Subgroups {
 		b.addChild(f.name, string(c))

@@ -20,6 +20,8 @@ type Host struct {
 	// the lowest precedence to the highest: all is first, parents come before
 	// their children, and groups of one rank are in the order of their names.
 	Groups []string
+	// Direct names the groups that list the host themselves, sorted.
+	Direct []string
 }
 
 // Inventory is a set of hosts in groups. It is immutable and safe for concurrent
@@ -29,11 +31,6 @@ type Inventory struct {
 	groups map[string]*group
 
 	warnings []string
-}
-
-type group struct {
-	vars    map[string]any
-	members []*Host // with those of subgroups, sorted by name
 }
 
 // Local returns the inventory of local runs: the host localhost in the group
@@ -65,51 +62,26 @@ func (inv *Inventory) Groups() []string { return slices.Sorted(maps.Keys(inv.gro
 func (inv *Inventory) Warnings() []string { return slices.Clone(inv.warnings) }
 
 // Select returns the hosts of groups and of their subgroups, each once, sorted
-// by name. A group that does not exist is an error; one without hosts is not.
+// by name. Each of groups is a pattern: the name of a group, or a glob such as
+// web* or db-[ab]; after ! it leaves its hosts out, after & only its hosts remain.
+// Their order does not matter, and without a plain one all hosts are meant. A
+// pattern that stands for no group is an error; a group without hosts is not.
 func (inv *Inventory) Select(groups []string) ([]*Host, error) {
-	chosen := make(map[*Host]bool)
-	for _, name := range groups {
-		g, ok := inv.groups[name]
-		if !ok {
-			return nil, fmt.Errorf("unknown group %q%s", name, strictyaml.Suggest(name, inv.Groups()))
-		}
-		for _, h := range g.members {
-			chosen[h] = true
-		}
+	if len(groups) == 0 {
+		return nil, nil
 	}
-	return slices.SortedFunc(maps.Keys(chosen), byName), nil
+	return choose(inv.hosts, groups, inv.findGroups)
 }
 
-// Limit returns those of hosts that limit names, by their own name or by that of
-// a group they are in, in the order of hosts. An empty limit keeps all. A name
-// that is neither a host nor a group is an error.
+// Limit returns those of hosts that the patterns of limit choose, in the order of
+// hosts. The patterns are those of [Inventory.Select], but stand for hosts by
+// their own names as well as for groups. An empty limit keeps all. A pattern that
+// stands for neither a host nor a group is an error.
 func (inv *Inventory) Limit(hosts []*Host, limit []string) ([]*Host, error) {
 	if len(limit) == 0 {
 		return slices.Clone(hosts), nil
 	}
-	kept := make(map[*Host]bool)
-	for _, name := range limit {
-		h, isHost := inv.Host(name)
-		g, isGroup := inv.groups[name]
-		if !isHost && !isGroup {
-			return nil, fmt.Errorf("unknown host or group %q%s", name, inv.suggest(name))
-		}
-		if isHost {
-			kept[h] = true
-		}
-		if isGroup {
-			for _, h := range g.members {
-				kept[h] = true
-			}
-		}
-	}
-	var out []*Host
-	for _, h := range hosts {
-		if kept[h] {
-			out = append(out, h)
-		}
-	}
-	return out, nil
+	return choose(hosts, limit, inv.findAny)
 }
 
 // suggest looks for a near name among hosts and groups, but lists only groups,

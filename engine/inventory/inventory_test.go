@@ -219,7 +219,7 @@ func TestLimit(t *testing.T) {
 func TestLocal(t *testing.T) {
 	t.Parallel()
 	inv := Local()
-	want := []*Host{{Name: "localhost", Vars: map[string]any{}, Groups: []string{"all"}}}
+	want := []*Host{{Name: "localhost", Vars: map[string]any{}, Groups: []string{"all"}, Direct: []string{"all"}}}
 	if diff := cmp.Diff(want, inv.Hosts()); diff != "" {
 		t.Errorf("hosts (-want +got):\n%s", diff)
 	}

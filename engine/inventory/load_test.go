@@ -31,6 +31,7 @@ func TestLoadErrors(t *testing.T) {
 		{name: "bad names", archive: "-- groups/a --\nhosts:\n- ok\n- ' web1'\nsubgroups: [x, 'y ', [z]]\n", want: []string{
 			`groups/a:3:3: " web1" is not a name of a host or group`, `groups/a:4:16: "y " is not a name`, "groups/a:4:22: must be the name of a host or group",
 		}},
+		{name: "tag", archive: "-- groups/a --\nhosts:\n- !x web1\n", want: []string{"groups/a:2:3: unexpected tag !x"}},
 		{name: "yaml", archive: "-- groups/a.yaml --\n-- group_vars/web.yaml --\n", want: []string{
 			"groups/a.yaml: only .yml files are read; rename it to a.yml", "group_vars/web.yaml: only .yml files are read; rename it to web.yml",
 		}},

@@ -53,7 +53,9 @@ func (b *builder) loadProgram(ctx context.Context, path string) error {
 		return fmt.Errorf("%w%s", err, complaint(stderr.Bytes()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(groups)) {
-		b.addProgramGroup(name, groups[name])
+		if err := b.addProgramGroup(name, groups[name]); err != nil {
+			return fmt.Errorf("output: group %q: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -71,16 +73,22 @@ func complaint(stderr []byte) string {
 	return "; stderr: " + strings.ToValidUTF8(string(s), "\uFFFD")
 }
 
-func (b *builder) addProgramGroup(name string, g programGroup) {
+func (b *builder) addProgramGroup(name string, g programGroup) error {
 	switch {
 	case name == "_meta":
 		name = all
 	case strings.HasPrefix(name, "_"):
-		return
+		return nil
 	}
 	b.addGroup(name)
 	for _, h := range g.Hosts {
-		b.addHost(name, h)
+		r, err := parseRange(h)
+		if err == nil {
+			err = b.addRange(name, r)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	for _, c := range g.Children {
 		b.addChild(name, c)
@@ -90,6 +98,7 @@ func (b *builder) addProgramGroup(name string, g programGroup) {
 		b.addHost(name, h)
 		b.addHostVars(h, vars)
 	}
+	return nil
 }
 
 // decodeGroups decodes one JSON object of groups. Faults carry the line and

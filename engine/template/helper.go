@@ -31,6 +31,7 @@ func helpers() []helper {
 		{name: "isdefined", min: 1, max: 1, lazy: isDefined},
 		{name: "join", min: 2, max: 2, eager: join},
 		{name: "len", min: 1, max: 1, eager: length},
+		{name: "log", min: 1, max: -1, eager: func([]any) (any, error) { return "", nil }},
 		{name: "lookup", min: 2, max: 2, eager: lookup},
 		{name: "lt", min: 2, max: 2, eager: ordered(func(c int) bool { return c < 0 })},
 		{name: "lte", min: 2, max: 2, eager: ordered(func(c int) bool { return c <= 0 })},

@@ -27,6 +27,7 @@ func TestHelpers(t *testing.T) {
 		{`{{and false nope}}{{or t nope}}`, "falsetrue"},
 		{`{{not t}}{{not ""}}`, "falsetrue"},
 		{`{{len l}}{{len m}}{{len "é"}}{{len i}}{{len null}}`, "22200"},
+		{`[{{log s i}}]`, "[]"},
 		{`{{lookup l 1}}{{lookup l "0"}}{{lookup (lookup m "k") 0}}`, "1a1.0"},
 		{`{{isdefined s}}{{isdefined nope}}{{isdefined this.null}}{{isdefined m.k.[9]}}{{isdefined (lookup m "q")}}`, "truefalsetruefalsefalse"},
 		{`{{contains "abc" "b"}}{{contains l 1}}{{contains l "1"}}{{contains m "k"}}`, "truetruefalsetrue"},

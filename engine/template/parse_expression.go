@@ -53,7 +53,7 @@ func (p *parser) leave() { p.depth-- }
 func (p *parser) head() (expr, error) {
 	off := p.i
 	name := p.word()
-	if h := lookupHelper(name); h != nil {
+	if h := lookupHelper(name); h != nil && !p.goesOn(name) {
 		p.i += len(name)
 		return p.arguments(off, h, "write this."+name+" for a variable of that name")
 	}
@@ -69,6 +69,12 @@ func (p *parser) head() (expr, error) {
 		return nil, p.unexpected("the end of the tag")
 	}
 	return e, nil
+}
+
+// goesOn reports whether the name at the cursor is the beginning of a longer path.
+func (p *parser) goesOn(name string) bool {
+	after := p.rest()[len(name):]
+	return after != "" && (after[0] == '.' || after[0] == '/')
 }
 
 // trimmed returns the end of the blank-free text from off to the cursor.
@@ -131,7 +137,7 @@ func (p *parser) value() (expr, error) {
 		}
 	}
 	w := p.word()
-	if after := rest[len(w):]; after == "" || (after[0] != '.' && after[0] != '/') {
+	if !p.goesOn(w) {
 		switch w {
 		case "true", "false":
 			p.i += len(w)

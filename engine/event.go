@@ -17,6 +17,8 @@ const (
 	TaskStarted  Kind = "task_started"
 	TaskFinished Kind = "task_finished"
 	PlayFinished Kind = "play_finished"
+	// TaskRetrying comes before each new attempt of a task on a host.
+	TaskRetrying Kind = "task_retrying"
 )
 
 // Status is the outcome of a task on a host. In check mode the words are the
@@ -24,9 +26,10 @@ const (
 type Status string
 
 // The outcomes of a task. Created, modified, removed and executed are changes.
-// Passive is a success of a module that changes nothing by nature. Failed and
-// unreachable take the host out of the run; ignored is a failure that the task
-// asked to ignore.
+// Passive is a success of a module that changes nothing by nature. Unreachable
+// takes the host out of the run, failed as soon as the blocks around the task have
+// done what they always do; ignored is a failure that the task
+// asked to ignore, rescued one that the rescue part of a block takes care of.
 const (
 	StatusSkipped     Status = "skipped"
 	StatusPassive     Status = "passive"
@@ -36,6 +39,7 @@ const (
 	StatusRemoved     Status = "removed"
 	StatusCreated     Status = "created"
 	StatusIgnored     Status = "ignored"
+	StatusRescued     Status = "rescued"
 	StatusFailed      Status = "failed"
 	StatusUnreachable Status = "unreachable"
 )
@@ -55,7 +59,7 @@ func (s Status) rank() int {
 	for i, o := range []Status{
 		StatusSkipped, StatusPassive, StatusMatched,
 		StatusExecuted, StatusModified, StatusRemoved, StatusCreated,
-		StatusIgnored, StatusFailed, StatusUnreachable,
+		StatusIgnored, StatusRescued, StatusFailed, StatusUnreachable,
 	} {
 		if o == s {
 			return i
@@ -82,9 +86,13 @@ type Event struct {
 	// Hosts are the hosts concerned, sorted, for PlayStarted and TaskStarted.
 	Hosts []string
 
-	// Host and what follows are for TaskFinished.
-	Host   string
-	Status Status
+	// Host and what follows are for TaskFinished. TaskRetrying has Host, Attempts
+	// (how many were made so far), Message (why the last one failed), Started and
+	// Delegate of them.
+	Host string
+	// Delegate is the host where the task ran, if that is another one.
+	Delegate string
+	Status   Status
 	// Changed is true if something was changed, or would be in check mode, by
 	// any item of the task.
 	Changed bool
@@ -94,6 +102,9 @@ type Event struct {
 	Fields []string
 	// Message is the error of a failure, or what the module had to say.
 	Message string
+	// Diff is what was changed in files, or would be, as unified diffs one after
+	// the other. It is empty unless [Options.Diff] asks for it. Secrets are hidden.
+	Diff string
 	// Command is what the user's command left behind, if the task ran one. With
 	// items it is that of the first item whose status is the task's.
 	Command *CommandResult

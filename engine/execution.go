@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
@@ -18,44 +14,12 @@ import (
 // execution is one task on one host.
 type execution struct {
 	*run
-	step
+	*step
+	plan *plan
 	host *hostState
+	veil veil
 	// item is the number of the item at work, from 1; 0 without items.
 	item int
-}
-
-// outcome is what came of a task, or of one of its items.
-type outcome struct {
-	status   Status
-	changed  bool
-	fields   []string
-	messages []string
-	command  *CommandResult
-	items    int
-	attempts int
-}
-
-// add adds an item's outcome to that of the task. The command is that of the
-// first item with the strongest status.
-func (o *outcome) add(item outcome) {
-	if item.status.rank() > o.status.rank() {
-		o.status, o.command = item.status, item.command
-	}
-	o.changed = o.changed || item.changed
-	for _, f := range item.fields {
-		if !slices.Contains(o.fields, f) {
-			o.fields = append(o.fields, f)
-		}
-	}
-	o.messages = append(o.messages, item.messages...)
-	o.attempts = max(o.attempts, item.attempts)
-}
-
-// describe writes the outcome into an event.
-func (o *outcome) describe(e *Event) {
-	e.Status, e.Changed, e.Fields = o.status, o.changed, o.fields
-	e.Message = strings.Join(o.messages, "\n")
-	e.Command, e.Items, e.Attempts = o.command, o.items, o.attempts
 }
 
 // fault is an error that trying again cannot mend.
@@ -63,18 +27,84 @@ type fault struct{ error }
 
 func (f fault) Unwrap() error { return f.error }
 
-// task runs the task over its items. A panic is a failure of this host alone.
-func (x *execution) task(ctx context.Context) (out outcome) {
+// perform carries out the task and stores what it is asked to register.
+func (x *execution) perform(ctx context.Context) outcome {
+	x.veil.add(x.SudoPassword, x.LoginPassword)
+	out := x.guarded(ctx)
+	if x.register != "" {
+		x.host.set(x.register, out.registered())
+	}
+	x.veil.hide(&out)
+	return out
+}
+
+// guarded runs the task. A panic is a failure of this host alone.
+func (x *execution) guarded(ctx context.Context) (out outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			out = outcome{status: StatusFailed, messages: []string{x.say(fmt.Errorf("module %s panicked: %v", x.module.Name, p))}}
 		}
 	}()
-	vars := x.host.blend(x.inv, x.scope, x.ExtraVars)
-	defer func() { out.hide(vars) }()
-	if x.items == nil {
+	ok, err := x.admitted()
+	vars := x.variables()
+	x.veil.variables(vars)
+	switch {
+	case err != nil:
+		// It is the block that fails: what the task ignores does not matter.
+		out = x.failure(ctx, outcome{}, err)
+		out.status = StatusFailed
+		return out
+	case !ok:
+		return outcome{status: StatusSkipped}
+	case x.items == nil:
 		return x.once(ctx, vars)
+	default:
+		return x.loop(ctx, vars)
 	}
+}
+
+// admitted says whether the conditions of the blocks around the task hold. A
+// handler does not stand where it runs.
+func (x *execution) admitted() (bool, error) {
+	if x.handler {
+		return true, nil
+	}
+	return x.admits(x.host, &x.host.walk)
+}
+
+// admits asks the conditions of the blocks that a host's walk is in.
+func (r *run) admits(h *hostState, w *walk) (bool, error) {
+	return w.admitted(func(s *span) (bool, error) { return s.condition.Eval(r.sees(h, s.scope)) })
+}
+
+// sees returns the variables that a host's tasks in a scope see, with those of a
+// rescue. The map must not be changed.
+func (r *run) sees(h *hostState, sc *scope) map[string]any {
+	vars := h.blend(r.inv, sc, r.ExtraVars)
+	if failed := h.walk.failure(); failed != nil {
+		vars = maps.Clone(vars)
+		vars["failed_task"], vars["failed_message"] = failed.task, failed.message
+	}
+	return vars
+}
+
+// variables returns those that the task sees. The map must not be changed.
+func (x *execution) variables() map[string]any {
+	var vars map[string]any
+	if x.handler {
+		vars = x.host.blend(x.inv, x.scope, x.ExtraVars)
+	} else {
+		vars = x.sees(x.host, x.scope)
+	}
+	if x.set.delegateTo != nil {
+		vars = maps.Clone(vars)
+		vars["delegate_host"] = x.host.host.Name
+	}
+	return vars
+}
+
+// loop runs the task for each of its items.
+func (x *execution) loop(ctx context.Context, vars map[string]any) outcome {
 	list, err := x.items.resolve(vars)
 	if err != nil {
 		// A condition may guard against a list that is not there.
@@ -85,13 +115,18 @@ func (x *execution) task(ctx context.Context) (out outcome) {
 		}
 		return x.failure(ctx, outcome{}, err)
 	}
-	out = outcome{status: StatusSkipped, items: len(list)}
+	out := outcome{status: StatusSkipped, items: len(list), results: []any{}}
 	for i, item := range list {
 		x.item = i + 1
 		itemVars := maps.Clone(vars)
 		itemVars["item"] = item
 		one := x.once(ctx, itemVars)
 		out.add(one)
+		if x.register != "" {
+			result := one.registered()
+			result["item"] = item
+			out.results = append(out.results, result)
+		}
 		if one.status == StatusFailed || one.status == StatusUnreachable {
 			break
 		}
@@ -110,7 +145,21 @@ func (x *execution) once(ctx context.Context, vars map[string]any) outcome {
 			return outcome{status: StatusSkipped}
 		}
 	}
-	out, err := x.attempts(ctx, vars)
+	at, err := x.place(vars)
+	if err != nil {
+		return x.failure(ctx, outcome{}, err)
+	}
+	if at.delegated {
+		x.veil.variables(at.vars)
+	}
+	out, err := x.attempts(ctx, vars, at)
+	if at.delegated {
+		out.places = []string{at.name}
+		if errors.Is(err, conn.ErrUnreachable) {
+			// It is not the task's own host that is lost.
+			err = fmt.Errorf("delegated to %s, which cannot be reached: %s", at.name, err.Error())
+		}
+	}
 	if err == nil && out.changed {
 		err = x.raise(vars)
 	}
@@ -135,6 +184,9 @@ func (x *execution) raise(vars map[string]any) error {
 // failure turns err into the outcome it means for the task.
 func (x *execution) failure(ctx context.Context, out outcome, err error) outcome {
 	out.fields = nil
+	if !out.changed {
+		out.diffs = nil
+	}
 	out.messages = append(out.messages, x.say(err))
 	if ce, ok := errors.AsType[*CommandError](err); ok {
 		out.command = &ce.CommandResult
@@ -145,7 +197,7 @@ func (x *execution) failure(ctx context.Context, out outcome, err error) outcome
 		out.messages = append(out.messages, "the run was stopped: "+context.Cause(ctx).Error())
 	case errors.Is(err, conn.ErrUnreachable):
 		out.status = StatusUnreachable
-	case x.ignoreErrors:
+	case x.set.ignoreErrors:
 		out.status = StatusIgnored
 	default:
 		out.status = StatusFailed
@@ -171,132 +223,4 @@ func (x *execution) say(err error) string {
 		lines = append(lines, said)
 	}
 	return strings.Join(lines, "\n")
-}
-
-// attempts tries until it works, until trying is no use, or as often as the
-// task wants.
-func (x *execution) attempts(ctx context.Context, vars map[string]any) (outcome, error) {
-	for n := 1; ; n++ {
-		out, err := x.attempt(ctx, vars)
-		out.attempts = n
-		if err == nil || uint(n) > x.retry {
-			return out, err
-		}
-		if _, hopeless := errors.AsType[fault](err); hopeless {
-			return out, err
-		}
-		if !wait(ctx, x.delay) {
-			return out, err
-		}
-	}
-}
-
-// wait returns after d, or false as soon as ctx ends.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return ctx.Err() == nil
-	}
-}
-
-func (x *execution) attempt(ctx context.Context, vars map[string]any) (outcome, error) {
-	var out outcome
-	c, err := x.connect(ctx, vars)
-	if err == nil {
-		out, err = x.work(ctx, c, vars)
-	}
-	if errors.Is(err, conn.ErrUnreachable) {
-		x.disconnect(vars)
-	}
-	return out, err
-}
-
-// work runs the module over an open connection.
-func (x *execution) work(ctx context.Context, c conn.Conn, vars map[string]any) (outcome, error) {
-	exists, err := x.exists(ctx, c, vars)
-	if err != nil || exists {
-		return outcome{status: StatusSkipped}, err
-	}
-	m, err := x.newModule(vars)
-	if err != nil {
-		return outcome{}, fault{err}
-	}
-	h := &Host{
-		Name: x.host.host.Name, Conn: c, Vars: vars, Check: x.Check,
-		run: &hostRun{dir: x.scope.dir(), state: x.host},
-	}
-	plan, err := m.Query(ctx, h)
-	if err != nil {
-		return outcome{}, err
-	}
-	status, ok := plan.Need.status()
-	if !ok {
-		return outcome{}, fmt.Errorf("module %s answered its query with the unknown need %d", x.module.Name, plan.Need)
-	}
-	out := outcome{status: status, changed: status.changes(), fields: plan.Fields}
-	if plan.Need == Matched || x.Check && plan.Need != Passive {
-		return out, nil
-	}
-	res, err := m.Apply(ctx, h, plan)
-	if res.Passive {
-		out.status, out.changed = StatusPassive, false
-	}
-	if res.Message != "" {
-		out.messages = []string{res.Message}
-	}
-	out.command = res.Command
-	if err != nil {
-		out.changed = false
-	}
-	if plan.Need == Execute && errors.Is(err, conn.ErrUnreachable) {
-		err = fault{fmt.Errorf("the connection was lost while this ran: it may still run on the host, and is not tried again: %w", err)}
-	}
-	return out, err
-}
-
-// status returns the status of a task whose plan was carried out.
-func (n Need) status() (Status, bool) {
-	switch n {
-	case Matched:
-		return StatusMatched, true
-	case Create:
-		return StatusCreated, true
-	case Modify:
-		return StatusModified, true
-	case Remove:
-		return StatusRemoved, true
-	case Execute:
-		return StatusExecuted, true
-	case Passive:
-		return StatusPassive, true
-	default:
-		return "", false
-	}
-}
-
-// exists says whether the path of skip_if_exists is there. A symbolic link is,
-// wherever it points.
-func (x *execution) exists(ctx context.Context, c conn.Conn, vars map[string]any) (bool, error) {
-	if x.skipIfExists == nil {
-		return false, nil
-	}
-	p, err := x.skipIfExists.render("skip_if_exists", vars)
-	if err != nil {
-		return false, fault{err}
-	}
-	if !path.IsAbs(p) {
-		return false, fault{x.skipIfExists.Errorf("skip_if_exists must be an absolute path, not %q", p)}
-	}
-	_, err = c.Lstat(ctx, p)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("looking for the file of skip_if_exists: %w", err)
-	}
-	return true, nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -382,11 +383,12 @@ func TestRetry(t *testing.T) {
 		{"works the second time", "fail: 1", "{retry: 2, delay: 7}", 2, StatusCreated, 7 * time.Second, 1},
 		{"no delay", "fail: 9", "{retry: 4, delay: 0}", 5, StatusFailed, 0, 1},
 		{"ignored", "fail: 9", "{retry: 2, ignore_errors: true}", 3, StatusIgnored, 2 * time.Second, 1},
-		{"lost connection", "lost: 1", "{retry: 1}", 2, StatusCreated, time.Second, 2},
-		{"lost for good", "lost: 9", "{retry: 1, ignore_errors: true}", 2, StatusUnreachable, time.Second, 2},
+		{"lost connection", "lost: 1", "{retry: 1}", 1, StatusCreated, 0, 2},
+		{"lost connections", "lost: 2", "{retry: 1}", 2, StatusCreated, time.Second, 3},
+		{"lost for good", "lost: 9", "{retry: 1, ignore_errors: true}", 2, StatusUnreachable, time.Second, 4},
 		{"lost while writing", "lost_at: 1", "{retry: 1}", 2, StatusCreated, time.Second, 2},
 		{"lost while running", "lost_at: 1, need: execute", "{retry: 3}", 1, StatusUnreachable, 0, 1},
-		{"nothing to gain", `key: "{{ undefined }}"`, "{retry: 2}", 1, StatusFailed, 0, 1},
+		{"nothing to gain", `key: "{{ undefined }}"`, "{retry: 2}", 1, StatusFailed, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -459,6 +461,30 @@ role {{ word }} {{ more }}
 		"finding source file sub: DIR/files/sub is not a regular file")
 }
 
+// TestModulesPath checks where the modules that users wrote are found.
+func TestModulesPath(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, `
+-- modules/both --
+-- modules/beside --
+-- modules/dir/x --
+-- first/both --
+`)
+	h := &Host{run: &hostRun{modules: []string{filepath.Join(l.dir, "first"), filepath.Join(l.dir, "modules")}}}
+	for name, want := range map[string]string{
+		"both": "first/both", "beside": "modules/beside", "dir/x": "modules/dir/x", "dir": "", "gone": "",
+		"../first/both": "", filepath.Join(l.dir, "first/both"): "first/both", "/gone": "",
+	} {
+		got, err := h.Modules(name)
+		if want != "" {
+			want = filepath.Join(l.dir, want)
+		}
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("Modules(%q) = %q, %v; want %q", name, got, err, want)
+		}
+	}
+}
+
 // TestLostCommand checks that a command that was lost says so.
 func TestLostCommand(t *testing.T) {
 	t.Parallel()
@@ -519,8 +545,10 @@ func TestSecrets(t *testing.T) {
 -- site.yml --
 - name: p
   groups: [web]
-  vars: {jet_ssh_password: s3cret, jet_ssh_private_key_passphrase: s3cret-opens}
+  vars: {jet_ssh_password: s3cret, jet_ssh_private_key_passphrase: s3cret-opens, jet_sudo_password: 4711}
   tasks:
+    - !note
+      msg: "{{ jet_sudo_password }} asked-login asked-sudo"
     - !note
       msg: "with {{ jet_ssh_password }} and {{ jet_ssh_private_key_passphrase }}"
     - !act
@@ -528,15 +556,39 @@ func TestSecrets(t *testing.T) {
       cmd: "login s3cret"
       code: 1
 `).hosts("w1")
-	r := l.run(Options{})
+	r := l.run(Options{LoginPassword: "asked-login", SudoPassword: "asked-sudo"})
 	var got []string
 	for _, e := range r.events {
 		if e.Kind == TaskFinished {
 			got = append(got, e.Message)
 		}
 	}
-	wantLines(t, "messages", got, "with (hidden) and (hidden)", "exit status 1")
+	wantLines(t, "messages", got, "(hidden) (hidden) (hidden)", "with (hidden) and (hidden)", "exit status 1")
 	if cmd := r.last(t).Command.Cmd; cmd != "login (hidden)" {
 		t.Errorf("command %q", cmd)
+	}
+}
+
+// TestDelegateSecrets is the same for those of the host that a task is delegated
+// to.
+func TestDelegateSecrets(t *testing.T) {
+	t.Parallel()
+	e := newLab(t, `
+-- site.yml --
+- name: p
+  groups: [web]
+  tasks:
+    - !note
+      msg: "it is {{ word }}"
+      with: {delegate_to: db1}
+-- inv/groups/db.yml --
+hosts: [db1]
+-- inv/host_vars/db1.yml --
+jet_ssh_password: s3cret
+-- inv/host_vars/w1.yml --
+word: s3cret
+`).hosts("w1").run(Options{}).last(t)
+	if e.Message != "it is (hidden)" {
+		t.Errorf("message %q", e.Message)
 	}
 }

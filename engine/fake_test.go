@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,13 +36,14 @@ type lab struct {
 	tries map[string]int
 
 	files   map[string]bool  // files that exist on every host
+	codes   map[string]int   // how commands exit
 	down    map[string]error // hosts that cannot be dialled
 	onQuery func(ctx context.Context, h *Host) error
 }
 
 func newLab(t testing.TB, archive string) *lab {
 	t.Helper()
-	l := &lab{t: t, dir: t.TempDir(), tries: map[string]int{}, files: map[string]bool{}, down: map[string]error{}}
+	l := &lab{t: t, dir: t.TempDir(), tries: map[string]int{}, files: map[string]bool{}, codes: map[string]int{}, down: map[string]error{}}
 	for _, f := range txtar.Parse([]byte(archive)).Files {
 		path := filepath.Join(l.dir, f.Name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -83,6 +85,9 @@ func (l *lab) registry() *Registry {
 		Spec{Name: "act", Doc: "Does as told.", New: func() Module { return &act{lab: l} }},
 		Spec{Name: "note", Doc: "Notes a text.", New: func() Module { return &note{lab: l} }},
 		Spec{Name: "store", Doc: "Stores a variable.", New: func() Module { return &store{lab: l} }},
+		Spec{Name: "say", Doc: "Says a text without the host.", New: func() Module { return &say{note{lab: l}} }},
+		Spec{Name: "run", Doc: "Runs a command.", New: func() Module { return &command{lab: l} }},
+		Of[try]("try", "Fails on some hosts."),
 		Of[kinds]("kinds", "Has a parameter of every kind."),
 	)
 	if err != nil {
@@ -173,14 +178,28 @@ func (l *lab) Dial(_ context.Context, t conn.Target) (conn.Conn, error) {
 		return nil, err
 	}
 	l.open++
-	return &fakeConn{lab: l, user: "login"}, nil
+	return &fakeConn{lab: l, user: "login", target: t}, nil
 }
 
 // fakeConn is a connection with files that exist or do not.
 type fakeConn struct {
 	conn.Conn
-	lab  *lab
-	user string
+	lab    *lab
+	user   string
+	target conn.Target
+}
+
+func (c *fakeConn) Run(ctx context.Context, cmd conn.Cmd) (conn.Output, error) {
+	if cmd.Shell == "sleep" {
+		<-ctx.Done()
+		return conn.Output{}, context.Cause(ctx)
+	}
+	env := ""
+	for _, k := range slices.Sorted(maps.Keys(cmd.Env)) {
+		env += k + "=" + cmd.Env[k] + " "
+	}
+	c.lab.called("%s as %s runs %s%s", c.target.Name, c.user, env, cmd.Shell)
+	return conn.Output{Code: c.lab.codes[cmd.Shell]}, nil
 }
 
 func (c *fakeConn) User() string { return c.user }
@@ -189,7 +208,11 @@ func (c *fakeConn) As(_ context.Context, b conn.Become) (conn.Conn, error) {
 	if b.User == "nobody-such" {
 		return nil, fmt.Errorf("becoming %s: %w", b.User, conn.ErrBecome)
 	}
-	return &fakeConn{lab: c.lab, user: b.User}, nil
+	user := b.User
+	if b.Template != "" || b.Password != "" {
+		user = fmt.Sprintf("%s by %q with %q", b.User, b.Template, b.Password)
+	}
+	return &fakeConn{lab: c.lab, user: user, target: c.target}, nil
 }
 
 func (c *fakeConn) RTT() time.Duration { return 0 }
@@ -224,6 +247,9 @@ type act struct {
 	// Cmd is the command that Apply runs, Code how it exits.
 	Cmd  string `yaml:"cmd"`
 	Code int    `yaml:"code"`
+	// Before and After are the contents of /f.
+	Before string `yaml:"before"`
+	After  string `yaml:"after"`
 	// LostAt is how many first calls of Apply lose the connection.
 	LostAt uint `yaml:"lost_at"`
 	lab    *lab
@@ -268,6 +294,9 @@ func (a *act) Query(ctx context.Context, h *Host) (Plan, error) {
 	}
 	a.lab.called("query %s", key)
 	p := Plan{Need: need}
+	if h.Diff {
+		p.Diffs = []Diff{{Path: "/f", Before: a.Before, After: a.After}}
+	}
 	if need == Modify {
 		p.Fields = []string{"Mode"}
 	}
@@ -301,8 +330,69 @@ type note struct {
 func (n *note) Query(context.Context, *Host) (Plan, error) { return Plan{Need: Passive}, nil }
 
 func (n *note) Apply(_ context.Context, h *Host, _ Plan) (Result, error) {
-	n.lab.called("%s as %s: %s", h.Name, h.Conn.User(), n.Msg)
+	where := h.Name
+	if c, ok := h.Conn.(*fakeConn); ok && c.target.Name != h.Name {
+		where += " on " + c.target.Name
+	}
+	n.lab.called("%s as %s: %s", where, h.Conn.User(), n.Msg)
 	return Result{Message: n.Msg}, nil
+}
+
+// say is a note that needs no connection.
+type say struct {
+	note `yaml:",inline"`
+}
+
+func (*say) Offline() bool { return true }
+
+func (s *say) Apply(_ context.Context, h *Host, _ Plan) (Result, error) {
+	if h.Conn != nil {
+		return Result{}, errors.New("there is a connection")
+	}
+	s.lab.called("%s: %s", h.Name, s.Msg)
+	return Result{Message: s.Msg}, nil
+}
+
+// try fails on some hosts.
+type try struct {
+	Fails []string `yaml:"fails"`
+}
+
+func (*try) Offline() bool { return true }
+
+func (*try) Query(context.Context, *Host) (Plan, error) { return Plan{Need: Passive}, nil }
+
+func (t *try) Apply(_ context.Context, h *Host, _ Plan) (Result, error) {
+	if slices.Contains(t.Fails, h.Name) {
+		return Result{}, errors.New("it failed")
+	}
+	return Result{}, nil
+}
+
+// command runs a command.
+type command struct {
+	Cmd string `yaml:"cmd,required"`
+	Own bool   `yaml:"own"` // sets A itself
+	lab *lab
+}
+
+func (c *command) Query(context.Context, *Host) (Plan, error) { return Plan{Need: Execute}, nil }
+
+func (c *command) Apply(ctx context.Context, h *Host, _ Plan) (Result, error) {
+	cmd := conn.Cmd{Shell: c.Cmd}
+	if c.Own {
+		cmd.Env = map[string]string{"A": "own"}
+	}
+	out, err := h.Conn.Run(ctx, cmd)
+	if err != nil {
+		return Result{}, fmt.Errorf("running the command: %w", err)
+	}
+	done := CommandResult{Cmd: c.Cmd, RC: out.Code}
+	res := Result{Command: &done, Data: map[string]any{"rc": int64(out.Code), "out": "printed"}}
+	if out.Code != 0 {
+		return res, &CommandError{CommandResult: done}
+	}
+	return res, nil
 }
 
 // store stores a variable or a fact.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -17,7 +18,8 @@ import (
 type Host struct {
 	// Name is the host's name in the inventory.
 	Name string
-	// Conn is connected as the user the task runs as.
+	// Conn is connected as the user the task runs as, to the host that the task is
+	// delegated to if it is. It is nil for modules that are [Offline].
 	Conn conn.Conn
 	// Vars are the variables in force, blended by precedence, with item. A
 	// module must not change the map.
@@ -26,6 +28,8 @@ type Host struct {
 	Check bool
 	// Diff is true when the plan shall hold the contents that differ.
 	Diff bool
+	// Environ is the environment that templates may see ([Options.ProcessEnv]).
+	Environ map[string]string
 
 	run *hostRun
 }
@@ -33,7 +37,10 @@ type Host struct {
 // hostRun is the engine's side of a Host.
 type hostRun struct {
 	// dir is the role's folder, or the playbook's outside of roles.
-	dir   string
+	dir string
+	// modules are the directories of modules that users wrote.
+	modules []string
+	// state is nil until the plan is carried out.
 	state *hostState
 }
 
@@ -53,6 +60,28 @@ func (h *Host) SourcePath(dir, src string) (string, error) {
 		return "", fmt.Errorf("finding source file %s: %s is not a regular file", src, path)
 	}
 	return path, nil
+}
+
+// Modules finds the file of a module that users wrote: in the directories of
+// [Options.ModulesPath], then in modules/ beside the playbook. An absolute name is
+// taken as it is.
+func (h *Host) Modules(name string) (string, error) {
+	dirs := h.run.modules
+	if filepath.IsAbs(name) {
+		dirs = []string{""}
+	} else if !filepath.IsLocal(name) {
+		return "", fmt.Errorf("finding module %s: the name leads out of the directories of modules", name)
+	}
+	for _, dir := range dirs {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path, nil
+		}
+	}
+	if filepath.IsAbs(name) {
+		return "", fmt.Errorf("finding module %s: there is no such file", name)
+	}
+	return "", fmt.Errorf("finding module %s: it is not in %s", name, strings.Join(dirs, ", "))
 }
 
 // Render renders a template with the variables in force; extra wins over them
@@ -89,8 +118,8 @@ func (h *Host) vars(extra map[string]any) map[string]any {
 
 // Set stores a host variable (as set and save do), for this and later plays. It
 // replaces what an earlier Set and the inventory say under that name. Tasks see
-// it from the next one on. Set and SetFact may be called by one goroutine at a
-// time.
+// it from the next one on. Set and SetFact are for Apply, as a query changes nothing,
+// and may be called by one goroutine at a time.
 func (h *Host) Set(name string, v any) { h.run.state.set(name, v) }
 
 // SetFact stores a fact, for this and later plays. It replaces an earlier fact

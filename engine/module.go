@@ -83,6 +83,11 @@ type Module interface {
 // parameters that exclude each other, say. It is called after decoding.
 type Validator interface{ Validate() error }
 
+// Offline is implemented by modules that may need no connection to the host. When
+// Offline answers true, the host is not dialled for the task and [Host.Conn] is
+// nil. It is asked once the parameters are filled in.
+type Offline interface{ Offline() bool }
+
 // CommandError is a failed command with what it printed.
 type CommandError struct {
 	CommandResult

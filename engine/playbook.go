@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"gopkg.in/yaml.v3"
 
@@ -20,23 +19,6 @@ type Playbook struct {
 	// File is the name it was parsed under.
 	File  string
 	plays []*play
-}
-
-// play is one play. Its variables are never changed.
-type play struct {
-	pos      strictyaml.Pos
-	name     string
-	dir      string
-	groups   []scalar
-	defaults map[string]any
-	vars     map[string]any
-	roles    []*roleCall
-	sudo     string
-	sshUser  string
-	sshPort  int
-	batch    int
-	tasks    []*task
-	handlers []*task
 }
 
 // ParseOptions says where a playbook's parts are.
@@ -62,6 +44,7 @@ func parse(file string, reg *Registry, o ParseOptions, bound int) (*Playbook, er
 		dir:       dir,
 		rolesPath: append(slices.Clone(o.RolesPath), filepath.Join(dir, "roles")),
 		roles:     make(map[string]*role),
+		base:      dir,
 		left:      bound,
 	}
 	pb := &Playbook{File: file}
@@ -88,6 +71,13 @@ type parser struct {
 	rolesPath []string
 	// roles holds roles by the name they are invoked by; nil for missing ones.
 	roles map[string]*role
+	// base is where included files are; files are those that we are within,
+	// outermost first, and included is how many there were.
+	base     string
+	files    []string
+	included int
+	// blocks is how many blocks and included files we are within.
+	blocks int
 	// left is how many nodes aliases may still expand to.
 	left int
 	// aliases is how many aliases we are within, outermost the first of them.
@@ -116,87 +106,6 @@ func (p *parser) read(at scalar, what, file string) (f *strictyaml.File, ok bool
 	f, err = strictyaml.Parse(file, data)
 	p.fault(err)
 	return f, err == nil
-}
-
-type playDoc struct {
-	strictyaml.Pos
-	Name      string         `yaml:"name,required"`
-	Groups    []scalar       `yaml:"groups,required"`
-	Defaults  map[string]any `yaml:"defaults"`
-	Vars      map[string]any `yaml:"vars"`
-	VarsFiles []scalar       `yaml:"vars_files"`
-	Roles     []roleCallDoc  `yaml:"roles"`
-	Sudo      *scalar        `yaml:"sudo"`
-	SSHUser   *scalar        `yaml:"ssh_user"`
-	SSHPort   port           `yaml:"ssh_port"`
-	BatchSize batchSize      `yaml:"batch_size"`
-	Tasks     yaml.Node      `yaml:"tasks"`
-	Handlers  yaml.Node      `yaml:"handlers"`
-}
-
-// batchSize is a number of hosts; zero means all of them.
-type batchSize int
-
-// UnmarshalNode takes a whole number above zero.
-func (b *batchSize) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	size, err := strconv.ParseInt(n.Value, 10, 32)
-	if err != nil || size < 1 {
-		return f.Errorf(n, "batch_size must be a whole number, one or more; leave it out to take all hosts at once")
-	}
-	*b = batchSize(size)
-	return nil
-}
-
-// port is the number of a port; zero means that none was given.
-type port int
-
-// UnmarshalNode takes a whole number from 1 to 65535, or null.
-func (v *port) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.ShortTag() == "!!null" {
-		return nil
-	}
-	number, err := strconv.ParseUint(n.Value, 10, 16)
-	if err != nil || number == 0 {
-		return f.Errorf(n, "ssh_port must be a port number, 1 to 65535, not %q", n.Value)
-	}
-	*v = port(number)
-	return nil
-}
-
-func (p *parser) play(f *strictyaml.File, n *yaml.Node) *play {
-	var doc playDoc
-	err := f.Decode(n, &doc)
-	p.fault(err)
-	pl := &play{
-		pos:      f.Pos(n),
-		name:     doc.Name,
-		dir:      p.dir,
-		groups:   doc.Groups,
-		defaults: doc.Defaults,
-		vars:     doc.Vars,
-		sshPort:  int(doc.SSHPort),
-		batch:    int(doc.BatchSize),
-	}
-	if err == nil && len(doc.Groups) == 0 {
-		p.fault(pl.pos.Errorf("a play needs at least one group"))
-	}
-	if doc.Sudo != nil {
-		pl.sudo = doc.Sudo.text
-	}
-	if doc.SSHUser != nil {
-		pl.sshUser = doc.SSHUser.text
-	}
-	for _, file := range doc.VarsFiles {
-		pl.vars = p.varsFile(pl.vars, file)
-	}
-	for _, r := range doc.Roles {
-		if call := p.roleCall(r); call != nil {
-			pl.roles = append(pl.roles, call)
-		}
-	}
-	pl.tasks = p.tasks(f, member(n, "tasks"), false)
-	pl.handlers = p.tasks(f, member(n, "handlers"), true)
-	return pl
 }
 
 // varsFile blends a file of variables over vars.

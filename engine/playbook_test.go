@@ -160,6 +160,9 @@ func TestNewRegistry(t *testing.T) {
 	if _, err := NewRegistry(Of[badParam]("bad", "")); err == nil {
 		t.Error("a module with a parameter called name is accepted")
 	}
+	if _, err := NewRegistry(Spec{Name: "block", New: note.New}); err == nil {
+		t.Error("a module called block is accepted")
+	}
 }
 
 type badParam struct {
@@ -172,6 +175,10 @@ func FuzzParse(f *testing.F) {
 	f.Add("- name: p\n  groups: &g [web]\n  vars: {a: *g}\n  handlers:\n    - !act\n      with: {subscribe: n}\n")
 	f.Add("- &p {name: p, groups: [a], tasks: [*p]}")
 	f.Add("- name: p\n  groups: [a]\n  tasks: [!kinds {list: &l [a, *l], cond: (eq a b), any: {x: 0o7}}]")
+	f.Add("- name: p\n  groups: [a]\n  serial: [1, 50%]\n  max_fail: 0\n  tags: t\n  sudo_template: su {{jet_sudo_user}} -c {{ jet_command }}\n" +
+		"  tasks:\n    - !block\n      tasks: &b [!flush , !block {tasks: [!note {msg: a}]}]\n      rescue: *b\n      always: *b\n" +
+		"      with: {condition: a == 1, timeout: 3s, environment: {A: \"{{x}}\"}, delegate_to: \"{{y}}\"}\n")
+	f.Add("- name: p\n  groups: [a]\n  tasks:\n    - !include {file: site.yml, vars: {a: 1}}\n    - !act {and: {register: r, changed_when: (eq rc 0), failed_when: rc > 1}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		// Only the playbook itself: other files are not named by accident.
 		l := newLab(t, "")
@@ -181,6 +188,12 @@ func FuzzParse(f *testing.F) {
 		pb, err := l.parse()
 		if (pb == nil) == (err == nil) {
 			t.Errorf("Parse = %v, %v; want exactly one", pb, err)
+		}
+		if pb == nil {
+			return
+		}
+		if _, err := pb.Tasks(Options{Tags: []string{"t"}}); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -199,6 +212,7 @@ func TestLongPlaybook(t *testing.T) {
 		"tasks": "- {name: a, groups: [web], tasks: &t [!note {msg: a}, !note {msg: b}]}\n" +
 			strings.Repeat("- {name: p, groups: [web], tasks: *t}\n", bound),
 		"task":   "- name: p\n  groups: [web]\n  tasks:\n  - &k !note {msg: a}\n" + strings.Repeat("  - *k\n", bound),
+		"blocks": "- name: p\n  groups: [web]\n  tasks:\n  - &k !block {tasks: [!flush ]}\n" + strings.Repeat("  - *k\n", bound),
 		"params": "- name: p\n  groups: [web]\n  tasks:\n  - !kinds {any: &a [1, 2]}\n" + strings.Repeat("  - !kinds {any: *a}\n", bound),
 		"items": "- name: p\n  groups: [web]\n  tasks:\n  - !note {msg: a, with: &w {items: [1, 2]}}\n" +
 			strings.Repeat("  - !note {msg: a, with: *w}\n", bound),

@@ -22,6 +22,9 @@ func NewRegistry(specs ...Spec) (*Registry, error) {
 		}
 	}
 	for _, s := range sorted {
+		if slices.Contains(structure[:], s.Name) {
+			return nil, fmt.Errorf("a module cannot be called %q: !%s is part of the language", s.Name, s.Name)
+		}
 		for _, k := range strictyaml.Keys(s.New()) {
 			if slices.Contains(taskKeys[:], k) {
 				return nil, fmt.Errorf("module %q has a parameter called %q, which is a key of every task", s.Name, k)
@@ -46,9 +49,10 @@ func (r *Registry) Lookup(name string) (Spec, bool) {
 // suggestion ends an error about an unknown module: it names the module that
 // was probably meant, or all of them.
 func (r *Registry) suggestion(name string) string {
-	names := make([]string, len(r.specs))
-	for i, s := range r.specs {
-		names[i] = s.Name
+	var names []string
+	for _, s := range r.specs {
+		names = append(names, s.Name)
 	}
+	names = append(names, structure[:]...)
 	return strictyaml.Suggest(strings.ToLower(name), names)
 }

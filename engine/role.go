@@ -15,19 +15,21 @@ type role struct {
 	name     string
 	dir      string
 	defaults map[string]any
-	tasks    []*task
-	handlers []*task
+	tasks    []*node
+	handlers []*node
 }
 
 // roleCall is one invocation of a role.
 type roleCall struct {
 	role *role
 	vars map[string]any
+	tags []string
 }
 
 type roleCallDoc struct {
 	Role *scalar        `yaml:"role,required"`
 	Vars map[string]any `yaml:"vars"`
+	Tags words          `yaml:"tags"`
 }
 
 type roleDoc struct {
@@ -50,7 +52,7 @@ func (p *parser) roleCall(doc roleCallDoc) *roleCall {
 	if r == nil {
 		return nil
 	}
-	return &roleCall{role: r, vars: doc.Vars}
+	return &roleCall{role: r, vars: doc.Vars, tags: doc.Tags}
 }
 
 // findRole reads the role from the first directory that holds it.
@@ -82,12 +84,14 @@ func (p *parser) role(f *strictyaml.File, dir string) *role {
 	return r
 }
 
-func (p *parser) taskFiles(dir string, names []scalar, handlers bool) []*task {
-	var ts []*task
+// taskFiles reads a role's files of tasks or handlers; those that they include
+// are relative to the same folder.
+func (p *parser) taskFiles(dir string, names []scalar, handlers bool) []*node {
+	defer func(base string) { p.base = base }(p.base)
+	p.base = dir
+	var list []*node
 	for _, name := range names {
-		if f, ok := p.read(name, filepath.Base(dir), resolve(dir, name.text)); ok {
-			ts = append(ts, p.tasks(f, f.Root, handlers)...)
-		}
+		list = append(list, p.tasksFile(name, filepath.Base(dir), resolve(dir, name.text), handlers)...)
 	}
-	return ts
+	return list
 }

@@ -1,13 +1,13 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/engine/conn/ahead"
 	"github.com/jet-bus/jet-bus/engine/inventory"
 )
 
@@ -33,6 +33,30 @@ type Options struct {
 	SSHPort int
 	// Local takes this machine for every host.
 	Local bool
+	// LoginPassword is the password of hosts for which the inventory has none,
+	// SudoPassword what sudo is given when it asks. Neither is ever shown.
+	LoginPassword string
+	SudoPassword  string
+	// Jump is the hosts to connect through, outermost first, as in ssh -J, where
+	// neither the play nor the inventory says otherwise.
+	Jump string
+	// Tags keeps the run to tasks that have one of these tags, SkipTags leaves out
+	// those that have one; SkipTags win. Empty means all and none.
+	Tags, SkipTags []string
+	// StartAt leaves out the tasks before the first one with that name.
+	StartAt string
+	// Diff asks for the differences in the contents of files, for [Event.Diff].
+	Diff bool
+	// BatchSize is how many hosts of a play are worked on before the others,
+	// where the play says nothing; zero is all of them.
+	BatchSize int
+	// LocalDelegation allows tasks to be delegated to this machine.
+	LocalDelegation bool
+	// ModulesPath are directories with modules that users wrote. They are
+	// searched in order, before modules/ beside the playbook.
+	ModulesPath []string
+	// ProcessEnv is the environment that templates may see as ENV_NAME.
+	ProcessEnv map[string]string
 	// Forks is how many hosts are worked on at once, 20 if zero or less.
 	Forks int
 	// Report is told every step, in order and one at a time. The run waits
@@ -43,14 +67,19 @@ type Options struct {
 // Run runs a playbook over the hosts of an inventory. Hosts that fail or cannot
 // be reached leave the run, the others go on; the summary says how each fared.
 // The error is for what stops the run as a whole: unknown groups, an unknown or
-// empty selection, or the end of ctx, which is returned as [context.Cause]. The
-// summary is valid in any case.
+// empty selection, an unknown task to start at, more failed hosts than a play's
+// max_fail, or the end of ctx, which is returned as [context.Cause]. The summary is
+// valid in any case.
 func Run(ctx context.Context, pb *Playbook, inv *inventory.Inventory, o Options) (Summary, error) {
-	r := &run{Options: o, inv: inv, hosts: make(map[string]*hostState)}
+	r := &run{Options: o, inv: inv, hosts: make(map[string]*hostState), links: newLinks(o.Dialer)}
 	if r.Forks <= 0 {
 		r.Forks = defaultForks
 	}
 	selected, err := pb.selectHosts(inv, o.Limit)
+	if err != nil {
+		return r.summary(), err
+	}
+	plans, err := pb.plan(&o)
 	if err != nil {
 		return r.summary(), err
 	}
@@ -59,12 +88,17 @@ func Run(ctx context.Context, pb *Playbook, inv *inventory.Inventory, o Options)
 			r.hosts[h.Name] = newHostState(h)
 		}
 	}
-	defer r.closeAll(ctx)
-	for i, pl := range pb.plays {
+	defer r.close(ctx)
+	for i, p := range plans {
 		if ctx.Err() != nil {
 			break
 		}
-		r.play(ctx, pl, selected[i])
+		if p == nil {
+			continue
+		}
+		if err := r.play(ctx, p, selected[i]); err != nil {
+			return r.summary(), err
+		}
 	}
 	return r.summary(), context.Cause(ctx)
 }
@@ -74,110 +108,60 @@ type run struct {
 	Options
 	inv   *inventory.Inventory
 	hosts map[string]*hostState
+	links *links
+	// previews counts what is read ahead.
+	previews sync.WaitGroup
 
 	reporting sync.Mutex
 }
 
-// step is a task with the variables it sees.
-type step struct {
-	*task
-	scope   *scope
-	handler bool
-}
-
-// steps returns the tasks and the handlers of a play in the order they run.
-func (pl *play) steps() (tasks, handlers []step) {
-	add := func(sc *scope, ts, hs []*task) {
-		for _, t := range ts {
-			tasks = append(tasks, step{task: t, scope: sc})
-		}
-		for _, t := range hs {
-			handlers = append(handlers, step{task: t, scope: sc, handler: true})
-		}
-	}
-	for _, call := range pl.roles {
-		add(&scope{play: pl, role: call}, call.role.tasks, call.role.handlers)
-	}
-	add(&scope{play: pl}, pl.tasks, pl.handlers)
-	return tasks, handlers
-}
-
-func (r *run) play(ctx context.Context, pl *play, selected []*inventory.Host) {
+// play runs a play over the hosts that are left of those selected. The error is
+// for a play that lost more of them than it may.
+func (r *run) play(ctx context.Context, p *plan, selected []*inventory.Host) error {
 	started := time.Now()
 	hosts := make([]*hostState, len(selected))
+	// Hosts that wait for each other may rely on each other's changes.
+	epoch := new(ahead.Epoch)
 	for i, h := range selected {
 		hosts[i] = r.hosts[h.Name]
+		if p.play.free {
+			epoch = new(ahead.Epoch)
+		}
+		hosts[i].beginAnew(epoch)
 		clear(hosts[i].notified)
+		clear(hosts[i].due)
 	}
 	hosts = inPlay(hosts)
-	e := Event{Kind: PlayStarted, Play: pl.name, Pos: pl.pos, Hosts: names(hosts)}
+	e := Event{Kind: PlayStarted, Play: p.play.name, Pos: p.play.pos, Hosts: names(hosts)}
 	r.report(e)
 
-	tasks, handlers := pl.steps()
-	for batch := range slices.Chunk(hosts, max(1, cmp.Or(pl.batch, len(hosts)))) {
-		for _, s := range tasks {
-			r.step(ctx, s, batch)
-		}
-		r.handlers(ctx, handlers, batch)
+	c := &crew{run: r, plan: p, mayFail: len(hosts)}
+	if p.play.maxFail.given {
+		c.mayFail = p.play.maxFail.of(len(hosts))
+	}
+	sizes := p.play.batches
+	if len(sizes) == 0 && r.BatchSize > 0 {
+		sizes = quotas{{n: r.BatchSize}}
+	}
+	for _, batch := range sizes.batches(hosts) {
+		c.batch(ctx, batch)
 	}
 	e.Kind, e.Hosts = PlayFinished, nil
 	e.Started, e.Duration = started, time.Since(started)
 	r.report(e)
+	if c.stopped() {
+		return p.play.tooMany(int(c.failed.Load()), len(hosts))
+	}
+	return nil
 }
 
-// handlers runs the handlers whose event was raised, each once a host. What
-// handlers raise themselves is followed until nothing new is due.
-func (r *run) handlers(ctx context.Context, handlers []step, hosts []*hostState) {
-	type once struct {
-		handler int
-		host    *hostState
+// close ends what is under way, and the connections.
+func (r *run) close(ctx context.Context) {
+	for _, h := range r.hosts {
+		h.foresight.stop()
 	}
-	done := make(map[once]bool)
-	for again := true; again; {
-		again = false
-		for i, s := range handlers {
-			var due []*hostState
-			for _, h := range inPlay(hosts) {
-				if o := (once{i, h}); h.notified[s.subscribe] && !done[o] {
-					done[o] = true
-					due = append(due, h)
-				}
-			}
-			if len(due) > 0 {
-				again = true
-				r.step(ctx, s, due)
-			}
-		}
-	}
-}
-
-// step runs one task on all hosts that are still in play, and waits for them.
-func (r *run) step(ctx context.Context, s step, hosts []*hostState) {
-	hosts = inPlay(hosts)
-	if len(hosts) == 0 || ctx.Err() != nil {
-		return
-	}
-	e := s.event(TaskStarted)
-	e.Hosts = names(hosts)
-	r.report(e)
-	each(ctx, r.Forks, hosts, func(h *hostState) {
-		e := s.event(TaskFinished)
-		e.Host, e.Started = h.host.Name, time.Now()
-		x := execution{run: r, step: s, host: h}
-		out := x.task(ctx)
-		e.Duration = time.Since(e.Started)
-		out.describe(&e)
-		h.stats.Add(e.Status, e.Changed)
-		h.out = e.Status == StatusFailed || e.Status == StatusUnreachable
-		r.report(e)
-	})
-}
-
-func (s step) event(k Kind) Event {
-	return Event{
-		Kind: k, Play: s.scope.play.name, Role: s.scope.roleName(), Pos: s.pos,
-		Task: s.name, Module: s.module.Name, Handler: s.handler,
-	}
+	r.previews.Wait()
+	r.links.closeAll(ctx, r.Forks)
 }
 
 func (r *run) report(e Event) {
@@ -196,18 +180,6 @@ func (r *run) summary() Summary {
 		s.Hosts[name] = h.stats
 	}
 	return s
-}
-
-// closeAll closes all connections, also after the end of ctx. There is nothing
-// left to lose over them, so errors do not matter.
-func (r *run) closeAll(ctx context.Context) {
-	var open []conn.Conn
-	for _, h := range r.hosts {
-		for _, c := range h.conns {
-			open = append(open, c)
-		}
-	}
-	each(context.WithoutCancel(ctx), r.Forks, open, func(c conn.Conn) { _ = c.Close() })
 }
 
 // inPlay returns the hosts that did not fail.

@@ -365,6 +365,7 @@ func TestTarget(t *testing.T) {
   groups: [web]
   ssh_user: deploy
   ssh_port: 2222
+  ssh_jump: gate
   tasks:
     - !note {msg: a}
 - name: two
@@ -383,6 +384,8 @@ jet_ssh_port: "2022"
 jet_ssh_private_key_file: /keys/k
 jet_ssh_private_key_passphrase: opens
 jet_ssh_password: s3cret
+jet_ssh_key_comment: work
+jet_ssh_jump: none
 -- inv/host_vars/w3.yml --
 jet_ssh_hostname: localhost
 -- inv/host_vars/w4.yml --
@@ -390,20 +393,20 @@ jet_ssh_port: 70000
 -- inv/host_vars/w5.yml --
 jet_ssh_user: [a]
 `).hosts("w1", "w2", "w3", "w4", "w5", "localhost")
-	r := l.run(Options{SSHUser: "cli", SSHPort: 22, Forks: 1})
+	r := l.run(Options{SSHUser: "cli", SSHPort: 22, Jump: "outer", LoginPassword: "asked", Forks: 1})
 	w2 := conn.Target{
 		Name: "w2", Address: "192.0.2.7", User: "admin", Port: 2022,
-		KeyFile: "/keys/k", KeyPassphrase: "opens", Password: "s3cret",
+		KeyFile: "/keys/k", KeyPassphrase: "opens", KeyComment: "work", Password: "s3cret", Jump: "none",
 	}
 	w2c := w2
 	w2c.User = "playvar"
 	want := []conn.Target{
 		{Name: "localhost", Local: true},
-		{Name: "w1", User: "deploy", Port: 2222},
+		{Name: "w1", User: "deploy", Port: 2222, Password: "asked", Jump: "gate"},
 		w2,
 		{Name: "w3", Local: true},
-		{Name: "w1", User: "cli", Port: 22},
-		{Name: "w1", User: "playvar", Port: 22},
+		{Name: "w1", User: "cli", Port: 22, Password: "asked", Jump: "outer"},
+		{Name: "w1", User: "playvar", Port: 22, Password: "asked", Jump: "outer"},
 		w2c,
 	}
 	if diff := cmp.Diff(want, l.dialed); diff != "" {
@@ -441,6 +444,55 @@ func TestSudoNone(t *testing.T) {
 		l := site(t, "w1", rest)
 		l.run(Options{Sudo: tt.options})
 		wantLines(t, fmt.Sprintf("calls of %+v", tt), l.calls, "w1 as "+tt.want+": a")
+	}
+}
+
+// TestBecome checks what a connection is told of how to become another user.
+func TestBecome(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, `
+-- site.yml --
+- name: p
+  groups: [web]
+  sudo: root
+  sudo_template: su {{ jet_sudo_user }} -c {{jet_command}}
+  tasks: [!note {msg: a}]
+- name: q
+  groups: [web]
+  sudo: root
+  tasks: [!note {msg: b}]
+-- inv/host_vars/w2.yml --
+jet_sudo_password: own
+`).hosts("w1", "w2")
+	l.run(Options{SudoPassword: "asked", Forks: 1})
+	wantLines(t, "calls", l.calls,
+		`w1 as root by "su {{jet_sudo_user}} -c {{jet_command}}" with "asked": a`,
+		`w2 as root by "su {{jet_sudo_user}} -c {{jet_command}}" with "own": a`,
+		`w1 as root by "" with "asked": b`,
+		`w2 as root by "" with "own": b`)
+}
+
+// TestOffline checks that modules that need no host do not have it dialled, unless
+// something else of the task does.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	l := site(t, "w1", `
+  tasks:
+    - !say {msg: a}
+    - !say
+      msg: b
+      with: {sudo: "{{ undefined }}", delegate_to: localhost}
+`)
+	r := l.run(Options{})
+	wantLines(t, "results", r.finished(), "w1 say passive", "w1 say passive")
+	if len(l.dialed) != 0 {
+		t.Errorf("dialled %v", l.dialed)
+	}
+	l = site(t, "w1", "  tasks:\n    - !say {msg: a, with: {skip_if_exists: /there}}\n")
+	l.files["/there"] = true
+	wantLines(t, "results", l.run(Options{}).finished(), "w1 say skipped")
+	if len(l.dialed) != 1 {
+		t.Errorf("dialled %v, want once", l.dialed)
 	}
 }
 

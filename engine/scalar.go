@@ -18,6 +18,9 @@ type scalar struct {
 // UnmarshalNode takes any scalar but null, and trims it.
 func (s *scalar) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	text := strings.TrimSpace(n.Value)
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		return f.Errorf(n, "text that begins with an exclamation mark needs quotes: %s is read as a tag", n.Tag)
+	}
 	if n.Kind != yaml.ScalarNode || text == "" {
 		return f.Errorf(n, "must be text, and not empty")
 	}
@@ -68,6 +71,7 @@ func (ts *texts) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 // condition is a parsed condition.
 type condition struct {
 	strictyaml.Pos
+	text string
 	cond *template.Condition
 }
 
@@ -77,6 +81,6 @@ func (c *condition) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 		return f.Errorf(n, "must be a condition")
 	}
 	cond, err := template.ParseCondition(f.TextPos(n), n.Value)
-	*c = condition{Pos: f.Pos(n), cond: cond}
+	*c = condition{Pos: f.Pos(n), text: n.Value, cond: cond}
 	return err
 }

@@ -10,39 +10,58 @@ import (
 const Hidden = "(hidden)"
 
 // secrets are the variables that hold one.
-var secrets = [...]string{"jet_ssh_password", "jet_ssh_private_key_passphrase"}
+var secrets = [...]string{"jet_ssh_password", "jet_ssh_private_key_passphrase", "jet_sudo_password"}
 
 // IsSecret reports whether the value of the variable called name must not be
 // shown.
 func IsSecret(name string) bool { return slices.Contains(secrets[:], name) }
 
-// hide replaces the values of secret variables in what the outcome shows.
-func (o *outcome) hide(vars map[string]any) {
-	var values []string
+// veil replaces secrets where something is shown. The zero veil replaces none.
+type veil struct{ values []string }
+
+// variables adds the values of secret variables.
+func (v *veil) variables(vars map[string]any) {
 	for _, name := range secrets {
-		value := ""
-		switch v := vars[name].(type) {
+		switch value := vars[name].(type) {
 		case string:
-			value = v
+			v.add(value)
 		case int64:
-			value = strconv.FormatInt(v, 10)
-		}
-		if value != "" {
-			values = append(values, value)
+			v.add(strconv.FormatInt(value, 10))
 		}
 	}
-	if len(values) == 0 {
+}
+
+func (v *veil) add(values ...string) {
+	for _, s := range values {
+		if s == "" || slices.Contains(v.values, s) {
+			continue
+		}
+		v.values = append(v.values, s)
+		// The longest first: one may begin as another does.
+		slices.SortFunc(v.values, func(a, b string) int { return len(b) - len(a) })
+	}
+}
+
+func (v *veil) replacer() *strings.Replacer {
+	var pairs []string
+	for _, s := range v.values {
+		pairs = append(pairs, s, Hidden)
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// hide replaces secrets in what the outcome shows.
+func (v *veil) hide(o *outcome) {
+	if len(v.values) == 0 {
 		return
 	}
-	// The longest first: one may begin as another does.
-	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, v := range values {
-		pairs = append(pairs, v, Hidden)
-	}
-	r := strings.NewReplacer(pairs...)
+	r := v.replacer()
 	for i, m := range o.messages {
 		o.messages[i] = r.Replace(m)
+	}
+	for i, d := range o.diffs {
+		d.Before, d.After = r.Replace(d.Before), r.Replace(d.After)
+		o.diffs[i] = d
 	}
 	if o.command != nil {
 		o.command = &CommandResult{

@@ -18,6 +18,9 @@ type Stats struct {
 	// of the other counts.
 	Ignored     int `json:"ignored"`
 	Unreachable int `json:"unreachable"`
+	// Rescued counts failures that the rescue part of a block took care of. They
+	// are in none of the other counts.
+	Rescued int `json:"rescued"`
 }
 
 // Add counts one task. An unknown status counts as OK.
@@ -29,6 +32,8 @@ func (s *Stats) Add(status Status, changed bool) {
 		s.Failed++
 	case StatusIgnored:
 		s.Ignored++
+	case StatusRescued:
+		s.Rescued++
 	case StatusUnreachable:
 		s.Unreachable++
 	default:

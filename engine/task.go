@@ -2,6 +2,7 @@ package engine
 
 import (
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,16 +20,18 @@ type task struct {
 	module Spec
 	params *tree
 
+	set          settings
 	condition    *template.Condition
 	items        *items
-	sudo         *text
 	skipIfExists *text
 	subscribe    string // handlers only
 
-	notify       texts
-	retry        uint
-	delay        time.Duration
-	ignoreErrors bool
+	notify      texts
+	retry       uint
+	delay       time.Duration
+	register    string
+	changedWhen *condition
+	failedWhen  *condition
 }
 
 // taskKeys are the keys of a task that are not its module's.
@@ -37,46 +40,23 @@ var taskKeys = [...]string{"name", "with", "and"}
 type taskDoc struct {
 	Name *scalar `yaml:"name"`
 	With struct {
-		Condition    *condition `yaml:"condition"`
-		Items        yaml.Node  `yaml:"items"`
-		Sudo         *text      `yaml:"sudo"`
-		SkipIfExists *text      `yaml:"skip_if_exists"`
-		Subscribe    *scalar    `yaml:"subscribe"`
+		Shared       settingsDoc `yaml:",inline"`
+		Items        yaml.Node   `yaml:"items"`
+		SkipIfExists *text       `yaml:"skip_if_exists"`
+		Subscribe    *scalar     `yaml:"subscribe"`
 	} `yaml:"with"`
 	And struct {
-		Notify       texts   `yaml:"notify"`
-		Retry        uint32  `yaml:"retry"`
-		Delay        *uint32 `yaml:"delay"`
-		IgnoreErrors bool    `yaml:"ignore_errors"`
+		Notify       texts      `yaml:"notify"`
+		Retry        uint32     `yaml:"retry"`
+		Delay        *uint32    `yaml:"delay"`
+		IgnoreErrors bool       `yaml:"ignore_errors"`
+		Register     *scalar    `yaml:"register"`
+		ChangedWhen  *condition `yaml:"changed_when"`
+		FailedWhen   *condition `yaml:"failed_when"`
 	} `yaml:"and"`
 }
 
-// tasks reads a list of tasks, or of handlers. A nil or null n is an empty one.
-func (p *parser) tasks(f *strictyaml.File, n *yaml.Node, handlers bool) []*task {
-	n, leave := p.enter(n)
-	defer leave()
-	if n == nil || n.Kind == 0 || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
-		return nil
-	}
-	if n.Kind != yaml.SequenceNode {
-		p.fault(f.Errorf(n, "must be a list of tasks, each beginning with \"- !\" and its module"))
-		return nil
-	}
-	var ts []*task
-	for _, e := range n.Content {
-		if p.cut {
-			break
-		}
-		if t := p.task(f, e, handlers); t != nil {
-			ts = append(ts, t)
-		}
-	}
-	return ts
-}
-
 func (p *parser) task(f *strictyaml.File, n *yaml.Node, handler bool) *task {
-	n, leave := p.enter(n)
-	defer leave()
 	spec, ok := p.module(f, n)
 	if !ok {
 		return nil
@@ -104,13 +84,7 @@ func (p *parser) task(f *strictyaml.File, n *yaml.Node, handler bool) *task {
 	}
 	t.items = p.items(f, member(own, "with", "items"))
 	p.with(t, &doc, handler)
-	t.notify = doc.And.Notify
-	t.retry = uint(doc.And.Retry)
-	t.delay = time.Second
-	if doc.And.Delay != nil {
-		t.delay = time.Duration(*doc.And.Delay) * time.Second
-	}
-	t.ignoreErrors = doc.And.IgnoreErrors
+	p.and(t, &doc)
 	p.params(f, t, rest)
 	return t
 }
@@ -137,10 +111,11 @@ func (p *parser) module(f *strictyaml.File, n *yaml.Node) (Spec, bool) {
 
 func (p *parser) with(t *task, doc *taskDoc, handler bool) {
 	w := &doc.With
-	if w.Condition != nil {
-		t.condition = w.Condition.cond
+	t.set = w.Shared.settings()
+	if w.Shared.Condition != nil {
+		t.condition = w.Shared.Condition.cond
 	}
-	t.sudo, t.skipIfExists = w.Sudo, w.SkipIfExists
+	t.skipIfExists = w.SkipIfExists
 	switch {
 	case handler && w.Subscribe == nil:
 		p.fault(t.pos.Errorf("a handler needs subscribe, the name of an event, under with"))
@@ -150,6 +125,26 @@ func (p *parser) with(t *task, doc *taskDoc, handler bool) {
 		t.subscribe = w.Subscribe.text
 	}
 }
+
+func (p *parser) and(t *task, doc *taskDoc) {
+	a := &doc.And
+	t.notify, t.retry = a.Notify, uint(a.Retry)
+	t.delay = time.Second
+	if a.Delay != nil {
+		t.delay = time.Duration(*a.Delay) * time.Second
+	}
+	t.set.ignoreErrors = a.IgnoreErrors
+	t.changedWhen, t.failedWhen = a.ChangedWhen, a.FailedWhen
+	if a.Register == nil {
+		return
+	}
+	if t.register = a.Register.text; !variableName.MatchString(t.register) {
+		p.fault(a.Register.Errorf("%q cannot be the name of a variable", t.register))
+	}
+}
+
+// variableName matches the names that variables may be stored under.
+var variableName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_-]*$`)
 
 // params checks a task's parameters as far as they do not wait for variables.
 func (p *parser) params(f *strictyaml.File, t *task, n *yaml.Node) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"reflect"
 	"strings"
@@ -49,18 +50,11 @@ func (p *parser) grow(tr *tree, n *yaml.Node, t reflect.Type, depth int) *yaml.N
 	at := n
 	n, leave := p.enter(n)
 	defer leave()
-	if p.aliases > 0 {
-		p.left--
-	}
-	if p.left <= 0 || depth > maxDepth {
-		switch {
-		case p.cut:
-		case depth > maxDepth:
-			p.fault(tr.file.Errorf(at, "nested more than %d levels deep", maxDepth))
-		default:
-			p.fault(tr.file.Errorf(p.outermost, "too large once its aliases are expanded"))
-		}
+	if depth > maxDepth && !p.cut {
+		p.fault(tr.file.Errorf(at, "nested more than %d levels deep", maxDepth))
 		p.cut = true
+	}
+	if !p.spend(tr.file, at) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Line: at.Line, Column: at.Column}
 	}
 	c := *n
@@ -95,6 +89,19 @@ func (p *parser) enter(n *yaml.Node) (named *yaml.Node, leave func()) {
 	}
 	p.aliases++
 	return n, func() { p.aliases-- }
+}
+
+// spend counts a node against what aliases may expand to; ok is false once
+// reading was cut short.
+func (p *parser) spend(f *strictyaml.File, n *yaml.Node) (ok bool) {
+	if p.aliases > 0 {
+		p.left--
+	}
+	if p.left <= 0 && !p.cut {
+		p.fault(f.Errorf(cmp.Or(p.outermost, n), "too large once its aliases are expanded"))
+		p.cut = true
+	}
+	return !p.cut
 }
 
 // member returns the value that keys lead to in n, nil if there is none. Where an

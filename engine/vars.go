@@ -2,18 +2,42 @@ package engine
 
 import (
 	"maps"
+	"slices"
 
-	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/engine/conn/ahead"
 	"github.com/jet-bus/jet-bus/engine/inventory"
 )
 
 // scope says which variables a task sees beside the host's own: those of its
-// play and, in a role, those of the role and its invocation. Scopes are made
-// once for a play and compared by address.
+// play, in a role those of the role and its invocation, and in an included file
+// those of the include. Scopes are made once for a plan and compared by address.
 type scope struct {
 	play *play
 	// role is nil for loose tasks and handlers.
 	role *roleCall
+	// outer is the scope around an include and vars are what the include says.
+	outer *scope
+	vars  map[string]any
+}
+
+// layers returns the variables that win over the host's own, lowest first.
+func (s *scope) layers() []map[string]any {
+	switch {
+	case s.outer != nil:
+		return append(s.outer.layers(), s.vars)
+	case s.role != nil:
+		return []map[string]any{s.play.vars, s.role.vars}
+	default:
+		return []map[string]any{s.play.vars}
+	}
+}
+
+// defaults returns the variables that the host's own win over, lowest first.
+func (s *scope) defaults() []map[string]any {
+	if s.role == nil {
+		return []map[string]any{s.play.defaults}
+	}
+	return []map[string]any{s.play.defaults, s.role.role.defaults}
 }
 
 func (s *scope) roleName() string {
@@ -37,12 +61,16 @@ type hostState struct {
 	host  *inventory.Host
 	saved map[string]any
 	facts map[string]any
-	// notified holds the events raised in the current play.
+	// notified holds the events that were raised and not yet looked at, due the
+	// numbers of the handlers that are to run for those before.
 	notified map[string]bool
+	due      map[int]bool
 	// out is true once the host failed or could not be reached.
 	out   bool
 	stats Stats
-	conns map[conn.Target]conn.Conn
+	walk  walk
+	// foresight is anew in every play.
+	foresight *foresight
 
 	// vars is the blend for scope, nil when it must be made anew.
 	vars  map[string]any
@@ -51,11 +79,12 @@ type hostState struct {
 
 func newHostState(h *inventory.Host) *hostState {
 	return &hostState{
-		host:     h,
-		saved:    make(map[string]any),
-		facts:    make(map[string]any),
-		notified: make(map[string]bool),
-		conns:    make(map[conn.Target]conn.Conn),
+		host:      h,
+		saved:     make(map[string]any),
+		facts:     make(map[string]any),
+		notified:  make(map[string]bool),
+		due:       make(map[int]bool),
+		foresight: newForesight(new(ahead.Epoch)),
 	}
 }
 
@@ -82,22 +111,17 @@ func (s *hostState) blend(inv *inventory.Inventory, sc *scope, extra map[string]
 	// A saved value replaces the host variable whole, else lists would grow.
 	maps.Copy(host, s.saved)
 
-	layers := []map[string]any{sc.play.defaults}
-	if sc.role != nil {
-		layers = append(layers, sc.role.role.defaults)
-	}
-	layers = append(layers, host, s.facts, sc.play.vars)
-	if sc.role != nil {
-		layers = append(layers, sc.role.vars)
-	}
-	layers = append(layers, extra)
+	s.vars, s.scope = blend(sc, host, s.facts, extra), sc
+	return s.vars
+}
 
+// blend lays the layers of a scope around a host's variables and facts.
+func blend(sc *scope, host, facts, extra map[string]any) map[string]any {
 	var vars any = map[string]any{}
-	for _, l := range layers {
+	for _, l := range slices.Concat(sc.defaults(), []map[string]any{host, facts}, sc.layers(), []map[string]any{extra}) {
 		if len(l) > 0 {
 			vars = inventory.Blend(vars, l)
 		}
 	}
-	s.vars, s.scope = vars.(map[string]any), sc
-	return s.vars
+	return vars.(map[string]any)
 }

@@ -171,3 +171,73 @@ func TestVarsAreFrozen(t *testing.T) {
 		t.Errorf("the loop saw its own change: %+v", e)
 	}
 }
+
+// TestIncludeVars is the end of checklist line 78: the variables of an include win
+// over those of the role, and extra variables over both.
+func TestIncludeVars(t *testing.T) {
+	t.Parallel()
+	for want, extra := range map[string]map[string]any{"include": nil, "extra": {"v": "extra"}} {
+		l := newLab(t, `
+-- site.yml --
+- name: p
+  groups: [web]
+  vars: {v: play}
+  roles:
+    - role: r
+      vars: {v: role}
+-- roles/r/role.yml --
+name: r
+tasks: [t.yml]
+-- roles/r/tasks/t.yml --
+- !include {file: inc.yml, vars: {v: include}}
+-- roles/r/tasks/inc.yml --
+- !say {msg: "{{ v }}"}
+`).hosts("w1")
+		if got := l.run(Options{ExtraVars: extra}).last(t).Message; got != want {
+			t.Errorf("v is that of %q, want %q", got, want)
+		}
+	}
+}
+
+// TestRoleIsolation is checklist lines 12 and 13: what a role says holds in its own
+// tasks and handlers, and in no other's.
+func TestRoleIsolation(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, `
+-- site.yml --
+- name: p
+  groups: [web]
+  defaults: {d: play}
+  vars: {v: play}
+  roles:
+    - role: one
+      vars: {v: one}
+    - role: two
+  tasks:
+    - !act {key: x, and: {notify: h}}
+    - !say {msg: "loose {{ v }} {{ d }}"}
+  handlers:
+    - !say {msg: "loose handler {{ v }} {{ d }}", with: {subscribe: h}}
+-- roles/one/role.yml --
+name: one
+defaults: {d: one}
+tasks: [t.yml]
+handlers: [t.yml]
+-- roles/one/tasks/t.yml --
+- !say {msg: "one {{ v }} {{ d }}"}
+-- roles/one/handlers/t.yml --
+- !say {msg: "one handler {{ v }} {{ d }}", with: {subscribe: h}}
+-- roles/two/role.yml --
+name: two
+tasks: [t.yml]
+handlers: [t.yml]
+-- roles/two/tasks/t.yml --
+- !say {msg: "two {{ v }} {{ d }}"}
+-- roles/two/handlers/t.yml --
+- !say {msg: "two handler {{ v }} {{ d }}", with: {subscribe: h}}
+`).hosts("w1")
+	l.run(Options{})
+	wantLines(t, "calls", l.calls,
+		"w1: one one one", "w1: two play play", "query w1 x", "apply w1 x", "w1: loose play play",
+		"w1: one handler one one", "w1: two handler play play", "w1: loose handler play play")
+}

@@ -24,6 +24,9 @@ type Epoch struct{ n atomic.Uint64 }
 // since a read between the two may be of either side.
 func (e *Epoch) Change() { e.n.Add(1) }
 
+// Now is a number that is another one after every change.
+func (e *Epoch) Now() uint64 { return e.n.Load() }
+
 // Memory holds what was read ahead on one host. It is safe for concurrent use.
 type Memory struct {
 	epoch *Epoch
@@ -61,7 +64,7 @@ func (m *Memory) ask(ctx context.Context, k key, read func() (any, error)) (any,
 		m.mu.Unlock()
 		return e.wait(ctx)
 	}
-	e = &entry{epoch: m.epoch.n.Load(), began: time.Now(), done: make(chan struct{})}
+	e = &entry{epoch: m.epoch.Now(), began: time.Now(), done: make(chan struct{})}
 	m.entries[k] = e
 	m.mu.Unlock()
 	e.v, e.err = read()
@@ -79,7 +82,7 @@ func (m *Memory) recall(ctx context.Context, k key) (any, error, bool) {
 		return nil, nil, false
 	}
 	v, err := e.wait(ctx)
-	if !settled(err) || e.epoch != m.epoch.n.Load() {
+	if !settled(err) || e.epoch != m.epoch.Now() {
 		return nil, nil, false
 	}
 	return v, err, true
@@ -91,7 +94,7 @@ func (m *Memory) fresh(k key) (*entry, bool) {
 	if !ok {
 		return nil, false
 	}
-	if e.epoch != m.epoch.n.Load() {
+	if e.epoch != m.epoch.Now() {
 		clear(m.entries) // none of them can be any younger than the last change
 		return nil, false
 	}

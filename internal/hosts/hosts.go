@@ -3,6 +3,9 @@ package hosts
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -12,12 +15,19 @@ import (
 	"github.com/jet-bus/jet-bus/internal/proc"
 )
 
+// systemConfig is everyone's configuration of ssh.
+const systemConfig = "/etc/ssh/ssh_config"
+
 // Flags are the flags.
 type Flags struct {
 	KnownHosts string
 	AcceptNew  bool
 	KeyFile    string
 	User       string
+	// SSHConfig is a file in the place of the usual ones, or "none".
+	SSHConfig    string
+	Jump         string
+	ForwardAgent bool
 }
 
 // Bind adds the flags to a command.
@@ -27,6 +37,9 @@ func (f *Flags) Bind(cmd *cobra.Command) {
 	fs.BoolVar(&f.AcceptNew, "accept-new", false, "trust and record the key of a host that is met for the first time; changed keys are refused always")
 	fs.StringVar(&f.KeyFile, "key", "", "private key `file` to log in with (default: the agent, then ~/.ssh/id_*)")
 	fs.StringVar(&f.User, "user", "", "`name` to log in as, where the inventory names none")
+	fs.StringVar(&f.SSHConfig, "ssh-config", "", "ssh's configuration `file` to follow, or none (default ~/.ssh/config and /etc/ssh/ssh_config)")
+	fs.StringVar(&f.Jump, "jump", "", "`hosts` to connect through, [user@]host[:port],… with the outermost first, or none, where the inventory names none")
+	fs.BoolVar(&f.ForwardAgent, "forward-agent", false, "lend the SSH agent to the commands that log in from a host to another (git over SSH)")
 }
 
 // Dialer returns the dialer the flags ask for.
@@ -36,13 +49,31 @@ func (f *Flags) Dialer(env proc.Env) conn.Dialer {
 	if f.KnownHosts != "" {
 		known = []string{f.KnownHosts}
 	}
-	return dialer{flags: *f, ssh: ssh.NewDialer(ssh.Options{
-		AgentSocket: env.Getenv("SSH_AUTH_SOCK"),
-		Home:        home,
-		KnownHosts:  known,
-		AcceptNew:   f.AcceptNew,
-		User:        cmp.Or(env.Getenv("JET_SSH_USER"), env.Getenv("USER"), "root"),
+	flags := *f
+	// Who is asked for by name goes before what a configuration says.
+	flags.User = cmp.Or(f.User, env.Getenv("JET_SSH_USER"))
+	return dialer{flags: flags, ssh: ssh.NewDialer(ssh.Options{
+		AgentSocket:  env.Getenv("SSH_AUTH_SOCK"),
+		ForwardAgent: f.ForwardAgent,
+		Home:         home,
+		KnownHosts:   known,
+		AcceptNew:    f.AcceptNew,
+		ConfigFiles:  f.configFiles(home),
+		LocalUser:    env.Getenv("USER"),
+		User:         cmp.Or(env.Getenv("USER"), "root"),
 	})}
+}
+
+func (f *Flags) configFiles(home string) []string {
+	switch {
+	case f.SSHConfig == "none":
+		return nil
+	case f.SSHConfig != "":
+		return []string{f.SSHConfig}
+	case home == "":
+		return []string{systemConfig}
+	}
+	return []string{filepath.Join(home, ".ssh", "config"), systemConfig}
 }
 
 type dialer struct {
@@ -55,7 +86,14 @@ func (d dialer) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
 	if t.Local {
 		return local.Dialer{}.Dial(ctx, t)
 	}
+	if file := d.flags.SSHConfig; file != "" && file != "none" {
+		// The usual files may be missing; one that is named may not.
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("read ssh configuration: %w: %w", conn.ErrUnreachable, err)
+		}
+	}
 	t.User = cmp.Or(t.User, d.flags.User)
 	t.KeyFile = cmp.Or(t.KeyFile, d.flags.KeyFile)
+	t.Jump = cmp.Or(t.Jump, d.flags.Jump)
 	return d.ssh.Dial(ctx, t)
 }

@@ -27,6 +27,8 @@ type flags struct {
 	cache   string
 	drain   time.Duration
 	wait    time.Duration
+	warm    int
+	idle    time.Duration
 	verbose bool
 }
 
@@ -58,6 +60,8 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	fs.StringVar(&f.cache, "cache", "", "`directory` that keeps the content of jobs (default: below the user's cache directory)")
 	fs.DurationVar(&f.drain, "drain-timeout", time.Minute, "how long jobs in hand may take to finish when the runner is stopped")
 	fs.DurationVar(&f.wait, "wait", time.Minute, "how long to wait for a bus that is not there yet")
+	fs.IntVar(&f.warm, "warm", 64, "how many idle connections to hosts are kept for the jobs to come; 0 keeps none")
+	fs.DurationVar(&f.idle, "warm-idle", 5*time.Minute, "how long an unused connection to a host is kept")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	return proc.Execute(ctx, env, cmd)
 }
@@ -86,6 +90,15 @@ func (f *flags) connect(ctx context.Context, env proc.Env, o bus.Options) (*bus.
 func (f *flags) run(ctx context.Context, env proc.Env) error {
 	if f.slots < 1 {
 		return proc.Usagef("--slots must be 1 or more, not %d", f.slots)
+	}
+	if f.warm < 0 {
+		return proc.Usagef("--warm must be 0 or more, not %d", f.warm)
+	}
+	if f.idle <= 0 {
+		return proc.Usagef("--warm-idle must be more than nothing, not %s; --warm 0 keeps no connections", f.idle)
+	}
+	if f.warm == 0 {
+		f.warm = -1
 	}
 	level := slog.LevelInfo
 	if f.verbose {
@@ -119,7 +132,7 @@ func (f *flags) run(ctx context.Context, env proc.Env) error {
 	}
 	r, err := New(ctx, Options{
 		Bus: b, Name: cmp.Or(f.name, host), Labels: f.labels, Slots: f.slots, CacheDir: cache,
-		Dialer: f.hosts.Dialer(env), Version: proc.Version(), Logger: log,
+		Dialer: f.hosts.Dialer(env), Warm: f.warm, WarmIdle: f.idle, Version: proc.Version(), Logger: log,
 	})
 	if err != nil {
 		return err

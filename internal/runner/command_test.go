@@ -30,6 +30,8 @@ func TestUsage(t *testing.T) {
 	}{
 		"--help":        {0, "--drain-timeout"},
 		"--slots 0":     {2, "--slots must be 1 or more, not 0"},
+		"--warm -1":     {2, "--warm must be 0 or more, not -1"},
+		"--warm-idle 0": {2, "--warm-idle must be more than nothing"},
 		"--label x":     {2, "x must be formatted as key=value"},
 		"more":          {2, `unknown command "more" for "jet-runner"`},
 		"--bus /absent": {1, "no credentials at /absent/creds/runner.creds"},

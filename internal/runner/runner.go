@@ -15,6 +15,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/engine/conn/pool"
 	"github.com/jet-bus/jet-bus/engine/inventory"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/content"
@@ -36,6 +37,11 @@ type Options struct {
 	CacheDir string
 	// Dialer connects to hosts.
 	Dialer conn.Dialer
+	// Warm is how many idle connections to hosts are kept from one job to the
+	// next; zero means 64, below zero none.
+	Warm int
+	// WarmIdle is how long an unused connection is kept; zero means five minutes.
+	WarmIdle time.Duration
 	// Version is shown in the list of runners.
 	Version string
 	Logger  *slog.Logger
@@ -51,6 +57,8 @@ type Runner struct {
 	bundles  jetstream.ObjectStore
 	worker   *queue.Worker
 	cache    cache
+	// dialer keeps connections from one job to the next.
+	dialer conn.Dialer
 }
 
 // New returns a runner that is ready to Run.
@@ -87,6 +95,9 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 // Run works until drain is closed and the jobs in hand are done, or ctx ends and
 // the jobs in hand were stopped and given back.
 func (r *Runner) Run(ctx context.Context, drain <-chan struct{}) error {
+	warm := pool.New(r.o.Dialer, pool.Options{Max: r.o.Warm, Idle: r.o.WarmIdle})
+	defer func() { _ = warm.Close() }()
+	r.dialer = warm
 	live, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -173,7 +184,7 @@ func (r *Runner) run(ctx context.Context, l *queue.Lease, dir string, pb *engine
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sum, err := engine.Run(ctx, pb, inv, engine.Options{
-		Dialer:    r.o.Dialer,
+		Dialer:    r.dialer,
 		Check:     l.Job.Check,
 		Limit:     l.Job.Limit,
 		ExtraVars: l.Job.Vars,

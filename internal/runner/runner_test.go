@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/engine/conn/local"
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
@@ -77,6 +79,14 @@ tasks:
     - !copy
       dset: /x
 `,
+	"inventory/groups/far": "hosts: [far]\n",
+	"playbooks/far.yml": `
+- name: far
+  groups: [far]
+  tasks:
+    - !shell
+      cmd: echo here
+`,
 	"playbooks/lost.yml": "- name: lost\n  groups: [nowhere]\n",
 	"playbooks/any.yml": `
 - name: any
@@ -136,13 +146,17 @@ func newLab(t *testing.T) lab {
 }
 
 // start runs a runner until the test ends or drain is called.
-func (l lab) start(name string) (drain func()) {
+func (l lab) start(name string, change ...func(*Options)) (drain func()) {
 	l.Helper()
-	r, err := New(l.Context(), Options{
+	o := Options{
 		Bus: bustest.Connect(l.T, l.server, busserver.RoleRunner, name), Name: name, CacheDir: l.cache,
 		Labels: map[string]string{"site": "fra"}, Dialer: local.Dialer{}, Version: "v0",
 		Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	r, err := New(l.Context(), o)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -367,5 +381,45 @@ func TestDrain(t *testing.T) {
 	l.start("r2")
 	if job, _ := l.end(late); job.Runner != "r2" || job.State != queue.Succeeded {
 		t.Errorf("job is %s of %s", job.State, job.Runner)
+	}
+}
+
+// counter is a dialer that counts what it opened and what was closed.
+type counter struct{ opened, closed atomic.Int64 }
+
+func (c *counter) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
+	c.opened.Add(1)
+	l, err := local.Dial(ctx, t)
+	return counted{l, c}, err
+}
+
+type counted struct {
+	conn.Conn
+	c *counter
+}
+
+func (c counted) Close() error {
+	c.c.closed.Add(1)
+	return c.Conn.Close()
+}
+
+// The next job on a host gets the connection of the one before, unless it is told
+// not to; at the end of the runner none is left.
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	const jobs = 3
+	for warm, want := range map[int]int64{0: 1, -1: jobs} {
+		var c counter
+		drain := l.start("r1", func(o *Options) { o.Dialer, o.Warm = &c, warm })
+		for range jobs {
+			if job, _ := l.end(l.submit(queue.Job{Playbook: "playbooks/far.yml"})); job.State != queue.Succeeded {
+				t.Fatalf("job is %s: %s", job.State, job.Reason)
+			}
+		}
+		drain()
+		if c.opened.Load() != want || c.closed.Load() != want {
+			t.Errorf("warm %d: %d connections opened and %d closed, want %d", warm, c.opened.Load(), c.closed.Load(), want)
+		}
 	}
 }

@@ -32,11 +32,18 @@ func (s *suite) names() {
 		s.equal("checksum", sum, want[:])
 		s.ok(s.c.Copy(s.ctx, path, path+"2", conn.Attr{}))
 		s.equal("content of a copy", s.read(path+"2"), name)
+		found := s.inspect(path, conn.Look{Sum: true, Size: -1, Content: 1 << 10})
+		s.equal("inspected content", string(found.Content), name)
+		s.equal("inspected sum", found.Sum, want[:])
+		s.ok(s.c.SetAttr(s.ctx, path, mode(0o600)))
+		s.ok(s.c.SetAttr(s.ctx, path, noFollow(mode(0o640))))
+		s.equal("mode", s.lstat(path).Mode, fs.FileMode(0o640))
 		s.ok(s.c.Rename(s.ctx, path+"2", path))
 		s.ok(s.c.Symlink(s.ctx, name, path+".link"))
 		target, err := s.c.ReadLink(s.ctx, path+".link")
 		s.ok(err)
 		s.equal("link to "+strconv.Quote(name), target, name)
+		s.equal("content through a link", s.read(path+".link"), name)
 		s.ok(s.c.Remove(s.ctx, path+".link"))
 		s.ok(s.c.Remove(s.ctx, path))
 		s.ok(s.c.Mkdir(s.ctx, path+"/"+name, conn.Attr{}))
@@ -253,6 +260,11 @@ func (s *suite) traceless() {
 		content := io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(broken))
 		s.is(s.c.WriteFile(s.ctx, file, content, conn.Attr{}), broken, file)
 		s.is(s.c.WriteFile(s.ctx, s.path("new"), iotest.ErrReader(broken), conn.Attr{}), broken, "new")
+		// What readers of blocks could take for the end.
+		content = io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(io.ErrUnexpectedEOF))
+		if s.c.WriteFile(s.ctx, file, content, conn.Attr{}) == nil {
+			s.Errorf("content that was cut off after %d bytes was written", size)
+		}
 	}
 	s.equal("content", s.read(file), "old")
 	s.equal("files", s.list(s.dir), []string{"file"})

@@ -79,18 +79,33 @@ const sshdPath = "/usr/sbin/sshd"
 // machine the test is skipped (see [Missing]).
 func StartSSHD(t testing.TB, config ...string) SSHD {
 	t.Helper()
+	me, err := user.Current()
+	check(t, err)
+	s := newSSHD(t, me.Username)
+	s.start(t, nil, config)
+	return s
+}
+
+// newSSHD makes what a server has before it is started.
+func newSSHD(t testing.TB, login string) SSHD {
+	t.Helper()
 	if _, err := os.Stat(sshdPath); err != nil {
 		Missing(t, "an OpenSSH server is needed: "+err.Error())
 	}
-	me, err := user.Current()
-	check(t, err)
-	s := SSHD{Host: "127.0.0.1", User: me.Username, Dir: t.TempDir()}
+	s := SSHD{Host: "127.0.0.1", User: login, Dir: t.TempDir()}
 	s.KeyFile = filepath.Join(s.Dir, "id_ed25519")
 	s.KnownHosts = filepath.Join(s.Dir, "known_hosts")
 	s.HostKey = WriteKey(t, filepath.Join(s.Dir, "host_key"))
-	authorized := filepath.Join(s.Dir, "authorized_keys")
-	check(t, os.WriteFile(authorized, gossh.MarshalAuthorizedKey(WriteKey(t, s.KeyFile)), 0o600))
-	if me.Uid == "0" {
+	check(t, os.WriteFile(s.authorized(), gossh.MarshalAuthorizedKey(WriteKey(t, s.KeyFile)), 0o600))
+	return s
+}
+
+func (s *SSHD) authorized() string { return filepath.Join(s.Dir, "authorized_keys") }
+
+// start starts the server, by way of the command within, if that is not empty.
+func (s *SSHD) start(t testing.TB, within, config []string) {
+	t.Helper()
+	if os.Geteuid() == 0 {
 		// Where a root server's unprivileged part lives.
 		check(t, os.MkdirAll("/run/sshd", 0o755)) //nolint:gosec // sshd insists on it
 	}
@@ -101,7 +116,7 @@ func StartSSHD(t testing.TB, config ...string) SSHD {
 		lines := slices.Concat(config, []string{
 			"ListenAddress " + s.Addr,
 			"HostKey " + filepath.Join(s.Dir, "host_key"),
-			"AuthorizedKeysFile " + authorized,
+			"AuthorizedKeysFile " + s.authorized(),
 			"PidFile none",
 			"UsePAM no",
 			"StrictModes no",
@@ -121,19 +136,19 @@ func StartSSHD(t testing.TB, config ...string) SSHD {
 		check(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 		line := knownhosts.Line([]string{knownhosts.Normalize(s.Addr)}, s.HostKey)
 		check(t, os.WriteFile(s.KnownHosts, []byte(line+"\n"), 0o600))
-		if s.listen(t, file) {
-			return s
+		if s.listen(t, within, file) {
+			return
 		}
 	}
 	t.Fatalf("no port for sshd after %d attempts", attempts)
-	return s
 }
 
 // listen starts the server and waits until it listens.
-func (s *SSHD) listen(t testing.TB, config string) bool {
+func (s *SSHD) listen(t testing.TB, within []string, config string) bool {
 	t.Helper()
+	argv := slices.Concat(within, []string{sshdPath, "-D", "-e", "-f", config})
 	//nolint:gosec,noctx // ended by the cleanup
-	cmd := exec.Command(sshdPath, "-D", "-e", "-f", config)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	stderr, err := cmd.StderrPipe()
 	check(t, err)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -84,7 +84,7 @@ func (n *HostNames) id(ctx context.Context, database, noun, name string) (int, e
 }
 
 // Fill implements [Names].
-func (n *HostNames) Fill(ctx context.Context, fi *conn.FileInfo) error {
+func (n *HostNames) Fill(ctx context.Context, fi *conn.FileInfo, by Namer) error {
 	owner := entry{users, strconv.Itoa(fi.UID)}
 	group := entry{groups, strconv.Itoa(fi.GID)}
 	fi.Owner, fi.Group = owner.key, group.key
@@ -104,7 +104,7 @@ func (n *HostNames) Fill(ctx context.Context, fi *conn.FileInfo) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	found, err := n.ask(ctx, missing...)
+	found, err := n.look(ctx, by, missing)
 	for _, r := range found {
 		switch {
 		case r.database == users && r.id == fi.UID:
@@ -114,6 +114,68 @@ func (n *HostNames) Fill(ctx context.Context, fi *conn.FileInfo) error {
 		}
 	}
 	return err
+}
+
+// look finds out the names of ids, from by if that can tell.
+func (n *HostNames) look(ctx context.Context, by Namer, missing []entry) ([]record, error) {
+	if by == nil {
+		return n.askAll(ctx, missing)
+	}
+	var found []record
+	var uids, gids []int
+	for _, m := range missing {
+		id, err := strconv.Atoi(m.key)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no id: %w", m.key, fs.ErrInvalid)
+		}
+		found = append(found, record{m.database, m.key, id})
+		if m.database == users {
+			uids = append(uids, id)
+		} else {
+			gids = append(gids, id)
+		}
+	}
+	owners, teams, ok, err := by.NamesOf(ctx, uids, gids)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || len(owners) != len(uids) || len(teams) != len(gids) {
+		return n.askAll(ctx, missing)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, r := range found {
+		names := &owners
+		if r.database == groups {
+			names = &teams
+		}
+		if name := (*names)[0]; name != "" {
+			found[i].name = name
+			if r.id == 0 {
+				n.ids[entry{r.database, name}] = 0
+			}
+		}
+		*names = (*names)[1:]
+		// That there is no name is worth remembering too.
+		n.names[missing[i]] = found[i].name
+	}
+	return found, nil
+}
+
+// askAll is ask; it remembers which ids have no name as well.
+func (n *HostNames) askAll(ctx context.Context, missing []entry) ([]record, error) {
+	found, err := n.ask(ctx, missing...)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, m := range missing {
+		if _, ok := n.names[m]; !ok {
+			n.names[m] = m.key
+		}
+	}
+	return found, nil
 }
 
 // askScript is started with pairs of a database and a key. It prints the entries
@@ -144,7 +206,7 @@ func (n *HostNames) ask(ctx context.Context, entries ...entry) ([]record, error)
 		}
 		argv = append(argv, e.database, e.key)
 	}
-	out, err := n.run(ctx, conn.Cmd{Argv: argv})
+	out, err := n.run(ctx, conn.Cmd{Argv: argv, ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("ask for users and groups: %w", err)
 	}

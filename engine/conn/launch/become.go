@@ -1,7 +1,9 @@
 package launch
 
 import (
+	"crypto/rand"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -9,34 +11,69 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// Become returns argv as sudo runs it for user, never asking for a password. An
-// empty user gives argv itself.
-func Become(user string, argv []string) []string {
-	if user == "" {
-		return argv
+// field is a placeholder of a become template.
+var field = regexp.MustCompile(`\{\{\s*(jet_sudo_user|jet_command)\s*\}\}`)
+
+// Become returns argv as it is started on behalf of b: by sudo, or by the
+// template. No user gives argv itself. A prompt that is not empty is the
+// question by which sudo asks for the password; without one it never asks.
+func Become(b conn.Become, argv []string) (started []string, prompt string) {
+	switch {
+	case b.User == "":
+		return argv, ""
+	case b.Template != "":
+		line := field.ReplaceAllStringFunc(b.Template, func(f string) string {
+			if strings.Contains(f, "jet_command") {
+				return Quote(Line(argv))
+			}
+			return Quote(b.User)
+		})
+		return []string{"/bin/sh", "-c", line}, ""
 	}
+	user := b.User
 	if _, err := strconv.ParseUint(user, 10, 32); err == nil {
 		user = "#" + user
 	}
-	return append([]string{"sudo", "-n", "-u", user, "--"}, argv...)
-}
-
-// CheckUser refuses names that cannot be a user's.
-func CheckUser(user string) error {
-	if strings.ContainsAny(user, "\x00\n:/ ") || strings.HasPrefix(user, "-") || strings.HasPrefix(user, "#") {
-		return fmt.Errorf("%q is no user's name: %w", user, conn.ErrBecome)
+	if b.Password == "" {
+		return append([]string{"sudo", "-n", "-u", user, "--"}, argv...), ""
 	}
-	return nil
+	prompt = "jet-" + rand.Text()
+	return append([]string{"sudo", "-S", "-p", prompt, "-u", user, "--"}, argv...), prompt
 }
 
-// Refused is the error for a command that sudo did not start; stderr is what was
-// printed.
-func Refused(user string, stderr []byte) error {
+// Check refuses names that cannot be a user's, templates that start no command,
+// and passwords that sudo cannot be given.
+func Check(b conn.Become) error {
+	switch {
+	case strings.ContainsAny(b.User, "\x00\n:/ ") || strings.HasPrefix(b.User, "-") || strings.HasPrefix(b.User, "#"):
+		return fmt.Errorf("%q is no user's name: %w", b.User, conn.ErrBecome)
+	case strings.ContainsAny(b.Password, "\x00\n\r"):
+		return fmt.Errorf("become %s: the password holds a line break or a NUL byte: %w", b.User, conn.ErrBecome)
+	case strings.ContainsRune(b.Template, 0):
+		return fmt.Errorf("become %s: the template holds a NUL byte: %w", b.User, conn.ErrBecome)
+	case b.Template == "":
+		return nil
+	}
+	for _, f := range field.FindAllString(b.Template, -1) {
+		if strings.Contains(f, "jet_command") {
+			return nil
+		}
+	}
+	return fmt.Errorf("become %s: the template %q has no {{jet_command}}: %w", b.User, b.Template, conn.ErrBecome)
+}
+
+// Refused is the error for a command that was not started as b's user; stderr is
+// what was printed.
+func Refused(b conn.Become, stderr []byte) error {
 	why := reason(stderr)
-	if why == "" {
+	switch {
+	case why != "":
+	case b.Template != "":
+		why = "the template's command ended without a word"
+	default:
 		why = "sudo ended without a word"
 	}
-	return fmt.Errorf("become %s: %s: %w", user, why, conn.ErrBecome)
+	return fmt.Errorf("become %s: %s: %w", b.User, why, conn.ErrBecome)
 }
 
 // reason is the first line that sudo, or the shell in search of it, printed.
@@ -61,10 +98,10 @@ done
 echo "the host has no sftp-server" >&2
 exit 98`
 
-// SFTPServer is the command that serves a user's files on its standard input
-// and output.
-func SFTPServer(user string) []string {
-	return Become(user, []string{"/bin/sh", "-c", sftpScript})
+// SFTPServer returns the command that serves a user's files on its standard
+// input and output, behind its [Mark].
+func SFTPServer(b conn.Become) *Command {
+	return command(b, []string{"/bin/sh", "-c", sftpScript})
 }
 
 // killScript is started as: sh -c killScript jet PGID TENTHS
@@ -81,9 +118,9 @@ done
 kill -s KILL -- "-$1" 2>/dev/null
 exit 0`
 
-// Kill is the command that ends a process group: SIGTERM, and SIGKILL for what
-// is left after grace.
-func Kill(user string, pgid int, grace time.Duration) []string {
+// Kill returns the command by which b's user ends a process group: SIGTERM, and
+// SIGKILL for what is left after grace.
+func Kill(b conn.Become, pgid int, grace time.Duration) *Command {
 	tenths := int(grace / (100 * time.Millisecond))
-	return Become(user, []string{"/bin/sh", "-c", killScript, "jet", strconv.Itoa(pgid), strconv.Itoa(tenths)})
+	return command(b, []string{"/bin/sh", "-c", killScript, "jet", strconv.Itoa(pgid), strconv.Itoa(tenths)})
 }

@@ -11,51 +11,54 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// script is started as: sh -c script jet TOKEN DIR HAS-ENV LIFELINE ARGV...
+// The script is started as: sh -c script jet TOKEN [DIR] ARGV...
 //
-// The first line it prints is "TOKEN PGID", or "TOKEN E" and "TOKEN P" when the
-// directory is missing or refused. What the login shell printed before (a
-// talkative profile) is dropped by [Mark]. The read builtin takes single bytes
-// from a pipe, so the command finds its input untouched after the last line of
-// the environment.
-const script = `if [ -n "$2" ]; then
-  CDPATH= cd -- "$2" 2>/dev/null || { if [ -e "$2" ]; then echo "$1 P"; else echo "$1 E"; fi; exit 126; }
-fi
-if [ -r /proc/$$/stat ]; then
+// It is put together from the parts that the command needs. The first line it
+// prints is "TOKEN PGID", or "TOKEN E" and "TOKEN P" when the directory is
+// missing or refused. What the login shell printed before (a talkative profile)
+// is dropped by [Mark]. The read builtin takes single bytes from a pipe, so the
+// command finds its input untouched after the last line of the environment.
+const (
+	enter = `CDPATH= cd -- "$2" 2>/dev/null || { if [ -e "$2" ]; then echo "$1 P"; else echo "$1 E"; fi; exit 126; }
+`
+	report = `if [ -r /proc/$$/stat ]; then
   read -r _jet_a _jet_b _jet_c _jet_d _jet_g _jet_e </proc/$$/stat
 else
   _jet_g=$(($(ps -o pgid= -p $$)))
 fi
 echo "$1" $_jet_g
 LANG=C; export LANG
-if [ -n "$3" ]; then
-  _jet_s=
-  while IFS= read -r _jet_l && [ "$_jet_l" != . ]; do
-    _jet_s="$_jet_s${_jet_l#+}
+`
+	export = `_jet_s=
+while IFS= read -r _jet_l && [ "$_jet_l" != . ]; do
+  _jet_s="$_jet_s${_jet_l#+}
 "
-  done
-  eval "$_jet_s"
-fi
-shift 3; _jet_h=$1; shift
-[ -n "$_jet_h" ] && [ "${_jet_g:-0}" -gt 1 ] || exec "$@"
+done
+eval "$_jet_s"
+`
+	onLifeline = `[ "${_jet_g:-0}" -gt 1 ] || exec "$@"
 ` + guard
+)
 
 // Command is a command ready to be started.
 type Command struct {
 	// Argv is the program to start, sudo included, and its arguments.
 	Argv []string
-	// Input goes to standard input before the user's.
+	// Input goes to standard input before the user's; see [Mark.Feed].
 	Input []byte
 	// Lifeline means that standard input must stay open until the command has
 	// ended, beyond Input: its end kills the command. A command that is given an
-	// input has no lifeline.
+	// input, or that only reads, has no lifeline.
 	Lifeline bool
 
-	token string
+	become conn.Become
+	token  string
+	// prompt is how sudo asks for the password; empty means that it does not.
+	prompt string
 }
 
-// Prepare returns c as it is started by user; an empty user means without sudo.
-func Prepare(user string, c conn.Cmd) (*Command, error) {
+// Prepare returns c as it is started on behalf of b; no user means without sudo.
+func Prepare(b conn.Become, c conn.Cmd) (*Command, error) {
 	argv, err := Argv(c)
 	if err != nil {
 		return nil, err
@@ -67,17 +70,38 @@ func Prepare(user string, c conn.Cmd) (*Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	hasEnv := ""
+	lifeline := c.Stdin == nil && !c.ReadOnly
+	var script strings.Builder
+	var place []string
+	shift := "shift\n"
+	if c.Dir != "" {
+		script.WriteString(enter)
+		place, shift = []string{c.Dir}, "shift 2\n"
+	}
+	script.WriteString(report)
 	if len(input) > 0 {
-		hasEnv = "1"
+		script.WriteString(export)
 	}
-	lifeline := ""
-	if c.Stdin == nil {
-		lifeline = "1"
+	script.WriteString(shift)
+	if lifeline {
+		script.WriteString(onLifeline)
+	} else {
+		script.WriteString(`exec "$@"`)
 	}
-	token := "jet-" + rand.Text()
-	argv = slices.Concat([]string{"/bin/sh", "-c", script, "jet", token, c.Dir, hasEnv, lifeline}, argv)
-	return &Command{Argv: Become(user, argv), Input: input, Lifeline: lifeline != "", token: token}, nil
+	prepared := start(b, script.String(), place, argv)
+	prepared.Input, prepared.Lifeline = input, lifeline
+	return prepared, nil
+}
+
+// command returns a fixed command that needs nothing but its mark.
+func command(b conn.Become, argv []string) *Command {
+	return start(b, report+"shift\nexec \"$@\"", nil, argv)
+}
+
+func start(b conn.Become, script string, place, argv []string) *Command {
+	c := &Command{become: b, token: "jet-" + rand.Text()}
+	c.Argv, c.prompt = Become(b, slices.Concat([]string{"/bin/sh", "-c", script, "jet", c.token}, place, argv))
+	return c
 }
 
 // Line is the command for a login shell, which it replaces.

@@ -58,7 +58,7 @@ func TestPrepare(t *testing.T) {
 		Argv: []string{"/bin/sh", "-c", `pwd; printf '%s|%s|%s|' "$LANG" "$A" "$1"; cat`, "x", "it's\n"},
 		Env:  map[string]string{"A": "line\n.\n\nend'\xff"}, Dir: "/", Stdin: strings.NewReader(""),
 	}
-	prepared, err := launch.Prepare("", c)
+	prepared, err := launch.Prepare(conn.Become{}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestPrepare(t *testing.T) {
 func TestPrepareBecome(t *testing.T) {
 	t.Parallel()
 	for user, want := range map[string]string{"": "/bin/sh -c ", "root": "sudo -n -u root -- /bin/sh -c ", "0": "sudo -n -u #0 -- /bin/sh -c "} {
-		prepared, err := launch.Prepare(user, conn.Cmd{Shell: "a; b && c"})
+		prepared, err := launch.Prepare(conn.Become{User: user}, conn.Cmd{Shell: "a; b && c"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestPrepareBecome(t *testing.T) {
 // However the output is cut into writes, the mark is taken out of it.
 func TestMarkInPieces(t *testing.T) {
 	t.Parallel()
-	prepared, err := launch.Prepare("", conn.Cmd{Argv: []string{"true"}, Dir: "/"})
+	prepared, err := launch.Prepare(conn.Become{}, conn.Cmd{Argv: []string{"true"}, Dir: "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestMarkInPieces(t *testing.T) {
 func TestMarkOfADirectory(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]error{"E": fs.ErrNotExist, "P": fs.ErrPermission, "12": nil, "": nil, "1": nil} {
-		prepared, err := launch.Prepare("", conn.Cmd{Argv: []string{"true"}})
+		prepared, err := launch.Prepare(conn.Become{}, conn.Cmd{Argv: []string{"true"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestRefused(t *testing.T) {
 		strings.Repeat("x\n", 3) + "last\n":       "become web: last: ",
 		"sudo: sorry, you must have a tty to run": "become web: sudo: sorry, you must have a tty to run: ",
 	} {
-		err := launch.Refused("web", []byte(stderr))
+		err := launch.Refused(conn.Become{User: "web"}, []byte(stderr))
 		if !errors.Is(err, conn.ErrBecome) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v", stderr, err)
 		}
@@ -168,11 +168,11 @@ func TestRefused(t *testing.T) {
 func TestKill(t *testing.T) {
 	t.Parallel()
 	// A group that is not there is no failure, and is not waited for.
-	argv := launch.Kill("", 1<<30, 0)
-	if out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput(); err != nil || len(out) > 0 {
+	argv := launch.Kill(conn.Become{}, 1<<30, 0).Argv
+	if out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput(); err != nil || bytes.Count(out, []byte("\n")) != 1 {
 		t.Errorf("kill: %v: %s", err, out)
 	}
-	if argv[4] != strconv.Itoa(1<<30) {
+	if argv[len(argv)-2] != strconv.Itoa(1<<30) {
 		t.Errorf("arguments are %q", argv)
 	}
 }
@@ -181,7 +181,7 @@ func FuzzMark(f *testing.F) {
 	f.Add([]byte("noise"), 3)
 	f.Add(bytes.Repeat([]byte("jet-"), 40000), 1000)
 	f.Fuzz(func(t *testing.T, noise []byte, cut int) {
-		prepared, err := launch.Prepare("", conn.Cmd{Argv: []string{"true"}})
+		prepared, err := launch.Prepare(conn.Become{}, conn.Cmd{Argv: []string{"true"}})
 		if err != nil {
 			t.Fatal(err)
 		}

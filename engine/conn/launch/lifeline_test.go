@@ -50,7 +50,7 @@ func each(t *testing.T, test func(t *testing.T, start func(c conn.Cmd) *guarded)
 		t.Run(name+" remote", func(t *testing.T) {
 			t.Parallel()
 			test(t, func(c conn.Cmd) *guarded {
-				prepared, err := launch.Prepare("", c)
+				prepared, err := launch.Prepare(conn.Become{}, c)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -16,20 +16,27 @@ const maxNoise = 64 << 10
 // Mark is the writer for a command's standard output. It takes the line with
 // the process group out of it and passes on what follows.
 type Mark struct {
-	token string
-	w     io.Writer
-	seen  chan struct{}
+	c    *Command
+	w    io.Writer
+	seen chan struct{}
+	// asked receives sudo's questions for the password.
+	asked chan struct{}
 
 	mu   sync.Mutex
 	done bool
 	head []byte
 	pgid int
 	fail error
+	// errors is where standard error goes, once what sudo has to say is over;
+	// until then it is kept in said.
+	errors io.Writer
+	said   []byte
+	wrong  bool
 }
 
 // Mark returns the writer for c's standard output; the command's own goes to w.
 func (c *Command) Mark(w io.Writer) *Mark {
-	return &Mark{token: c.token, w: w, seen: make(chan struct{})}
+	return &Mark{c: c, w: w, seen: make(chan struct{}), asked: make(chan struct{}, 2)}
 }
 
 // Seen is closed when the command was about to run: sudo let it, and its
@@ -69,26 +76,36 @@ func (m *Mark) Write(p []byte) (int, error) {
 		return m.w.Write(p)
 	}
 	m.head = append(m.head, p...)
-	at := bytes.Index(m.head, []byte(m.token+" "))
+	at := bytes.Index(m.head, []byte(m.c.token+" "))
 	if at < 0 {
-		if over := len(m.head) - maxNoise; over > 0 {
-			m.head = append([]byte(nil), m.head[over:]...)
-		}
+		m.head = tail(m.head)
 		return len(p), nil
 	}
-	value, rest, ok := bytes.Cut(m.head[at+len(m.token)+1:], []byte("\n"))
+	value, rest, ok := bytes.Cut(m.head[at+len(m.c.token)+1:], []byte("\n"))
 	if !ok {
 		return len(p), nil
 	}
 	m.take(strings.TrimSpace(string(value)))
 	m.done, m.head = true, nil
 	close(m.seen)
+	if len(m.said) > 0 {
+		_, _ = m.errors.Write(m.said)
+		m.said = nil
+	}
 	if len(rest) > 0 {
 		if _, err := m.w.Write(rest); err != nil {
 			return 0, err
 		}
 	}
 	return len(p), nil
+}
+
+// tail bounds what is kept while waiting for a word in it.
+func tail(b []byte) []byte {
+	if over := len(b) - maxNoise; over > 0 {
+		return append([]byte(nil), b[over:]...)
+	}
+	return b
 }
 
 func (m *Mark) take(value string) {

@@ -60,7 +60,7 @@ func (c *Conn) As(ctx context.Context, b conn.Become) (conn.Conn, error) {
 	if b.User == "" || b.User == c.user.Username || b.User == c.user.Uid {
 		return c, nil
 	}
-	if err := launch.CheckUser(b.User); err != nil {
+	if err := launch.Check(b); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {

@@ -44,7 +44,7 @@ func (names) GroupID(_ context.Context, name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
-func (names) Fill(_ context.Context, fi *conn.FileInfo) error {
+func (names) Fill(_ context.Context, fi *conn.FileInfo, _ files.Namer) error {
 	fi.Owner, fi.Group = strconv.Itoa(fi.UID), strconv.Itoa(fi.GID)
 	if u, err := user.LookupId(fi.Owner); err == nil {
 		fi.Owner = u.Username

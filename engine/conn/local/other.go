@@ -59,7 +59,7 @@ func (o *other) Run(ctx context.Context, c conn.Cmd) (conn.Output, error) {
 		return conn.Output{}, errClosed
 	}
 	defer done()
-	prepared, err := launch.Prepare(o.user, c)
+	prepared, err := launch.Prepare(o.become, c)
 	if err != nil {
 		return conn.Output{}, fmt.Errorf("run %s: %w", launch.Name(c), err)
 	}
@@ -70,18 +70,16 @@ func (o *other) Run(ctx context.Context, c conn.Cmd) (conn.Output, error) {
 	mark := prepared.Mark(streams.Stdout)
 	//nolint:gosec // running the user's commands is what this package is for
 	cmd := exec.CommandContext(ctx, prepared.Argv[0], prepared.Argv[1:]...)
-	if !prepared.Lifeline {
-		cmd.Stdin = input(prepared.Input, c.Stdin)
-	}
-	cmd.Stdout, cmd.Stderr = mark, streams.Stderr
+	cmd.Stdout, cmd.Stderr = mark, mark.Stderr(streams.Stderr)
 	grouped(cmd)
 	cmd.Cancel = func() error {
 		cmd.WaitDelay = 2 * grace
 		return o.kill(context.WithoutCancel(ctx), cmd.Process.Pid, mark)
 	}
-	if prepared.Lifeline {
-		err = runOnLifeline(cmd, prepared.Input)
+	if prepared.Lifeline || prepared.Asks() {
+		err = runFed(cmd, mark, c.Stdin)
 	} else {
+		cmd.Stdin = input(prepared.Input, c.Stdin)
 		err = cmd.Run()
 	}
 	switch {
@@ -89,7 +87,7 @@ func (o *other) Run(ctx context.Context, c conn.Cmd) (conn.Output, error) {
 		return conn.Output{}, fmt.Errorf("become %s: this machine has no sudo: %w", o.user, conn.ErrBecome)
 	case ctx.Err() == nil && cmd.ProcessState != nil && !mark.Started():
 		_, stderr, _ := streams.Close()
-		return conn.Output{}, launch.Refused(o.user, stderr)
+		return conn.Output{}, mark.Refused(stderr)
 	case ctx.Err() == nil && mark.Err() != nil:
 		return conn.Output{}, fmt.Errorf("run %s: %w", launch.Name(c), launch.DirError(c.Dir, mark.Err()))
 	}
@@ -115,9 +113,12 @@ func (o *other) kill(ctx context.Context, sudo int, mark *launch.Mark) error {
 	case <-time.After(grace / 2):
 	}
 	if group := mark.Group(); group > 0 {
-		argv := launch.Kill(o.user, group, grace)
+		prepared := launch.Kill(o.become, group, grace)
 		//nolint:gosec // a fixed script
-		_ = exec.CommandContext(ctx, argv[0], argv[1:]...).Run()
+		kill := exec.CommandContext(ctx, prepared.Argv[0], prepared.Argv[1:]...)
+		mark := prepared.Mark(io.Discard)
+		kill.Stdout, kill.Stderr = mark, mark.Stderr(io.Discard)
+		_ = runFed(kill, mark, nil)
 	}
 	_ = syscall.Kill(-sudo, syscall.SIGTERM)
 	return nil
@@ -125,13 +126,14 @@ func (o *other) kill(ctx context.Context, sudo int, mark *launch.Mark) error {
 
 // openSFTP starts the other user's sftp-server.
 func (o *other) openSFTP(context.Context) (*sftpfs.Pipe, error) {
-	argv := launch.SFTPServer(o.user)
+	prepared := launch.SFTPServer(o.become)
 	//nolint:gosec,noctx // a fixed command, which lives as long as the connection
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(prepared.Argv[0], prepared.Argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = linger
+	mark := prepared.Mark(io.Discard)
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stderr = mark.Stderr(&stderr)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start sftp-server: %w", err)
@@ -153,15 +155,21 @@ func (o *other) openSFTP(context.Context) (*sftpfs.Pipe, error) {
 		_ = out.Close()
 		return cmd.Wait()
 	})
-	return &sftpfs.Pipe{
-		In: in, Out: out,
+	pipe := &sftpfs.Pipe{
+		In: in, Out: mark.Reader(out),
 		Close: end,
 		Explain: func(err error) error {
 			_ = end()
-			if stderr.Len() == 0 {
+			if mark.Started() && stderr.Len() == 0 {
 				return err
 			}
-			return launch.Refused(o.user, stderr.Bytes())
+			return mark.Refused(stderr.Bytes())
 		},
-	}, nil
+	}
+	if prepared.Asks() {
+		if err := mark.Login(in, in.Close, out); err != nil {
+			return nil, pipe.Explain(err)
+		}
+	}
+	return pipe, nil
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 
@@ -42,7 +42,8 @@ func run(ctx context.Context, c conn.Cmd) (conn.Output, error) {
 			return conn.Output{}, fmt.Errorf("run %s: %w", launch.Name(c), err)
 		}
 	}
-	if c.Stdin == nil {
+	lifeline := c.Stdin == nil && !c.ReadOnly
+	if lifeline {
 		argv = launch.Guard(argv)
 	}
 	streams := launch.NewStreams(c)
@@ -55,8 +56,8 @@ func run(ctx context.Context, c conn.Cmd) (conn.Output, error) {
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, streams.Stdout, streams.Stderr
 	grouped(cmd)
-	if c.Stdin == nil {
-		err = runOnLifeline(cmd, nil)
+	if lifeline {
+		err = runFed(cmd, nil, nil)
 	} else {
 		err = cmd.Run()
 	}
@@ -66,22 +67,31 @@ func run(ctx context.Context, c conn.Cmd) (conn.Output, error) {
 	return outcome(ctx, cmd, c, streams, err)
 }
 
-// runOnLifeline runs cmd, whose standard input gets head and stays open until it
-// has ended: when this process dies before, the input's end kills the command.
-func runOnLifeline(cmd *exec.Cmd, head []byte) error {
-	stdin, err := cmd.StdinPipe()
+// runFed runs cmd with an input that stays open until it has ended: when this
+// process dies before, the input's end kills a command on a lifeline. What mark
+// has to write, which may be nil, and then stdin, is written to it.
+func runFed(cmd *exec.Cmd, mark *launch.Mark, stdin io.Reader) error {
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	var feed sync.WaitGroup
-	// A command that ends without reading speaks by its exit status.
-	feed.Go(func() { _, _ = stdin.Write(head) })
+	over, fed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(fed)
+		if mark != nil {
+			mark.Feed(in, in.Close, stdin, over)
+		}
+	}()
 	// Wait closes the pipe, which ends the feeding.
 	err = cmd.Wait()
-	feed.Wait()
+	close(over)
+	if stdin == nil {
+		// One that reads what the caller gave ends with that.
+		<-fed
+	}
 	return err
 }
 

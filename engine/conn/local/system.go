@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -27,36 +28,103 @@ func info(fi fs.FileInfo) conn.FileInfo {
 	return out
 }
 
-// absent makes a path through a file, which cannot exist, a missing one.
-func absent(err error) error {
-	if errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("%w: %w", fs.ErrNotExist, syscall.ENOTDIR)
+// bare takes the paths out of an error that is going to name them.
+func bare(err error) error {
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
 	}
 	return err
 }
 
-func (system) Stat(_ context.Context, path string) (conn.FileInfo, error) {
-	fi, err := os.Stat(path)
+// cause is [bare], with a path through a file, which cannot exist, as a missing
+// one.
+func cause(err error) error {
+	err = bare(err)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return err
+}
+
+// Stat implements [files.System].
+func (system) Stat(_ context.Context, path string, follow bool) (conn.FileInfo, error) {
+	look := os.Lstat
+	if follow {
+		look = os.Stat
+	}
+	fi, err := look(path)
 	if err != nil {
-		return conn.FileInfo{}, absent(err)
+		return conn.FileInfo{}, cause(err)
 	}
 	return info(fi), nil
 }
 
-func (system) Lstat(_ context.Context, path string) (conn.FileInfo, error) {
-	fi, err := os.Lstat(path)
+// Inspect implements [files.System].
+func (s system) Inspect(ctx context.Context, path string, l conn.Look) (conn.Inspection, error) {
+	fi, err := s.Stat(ctx, path, !l.NoFollow)
 	if err != nil {
-		return conn.FileInfo{}, absent(err)
+		return conn.Inspection{}, err
 	}
-	return info(fi), nil
+	found := conn.Inspection{FileInfo: fi}
+	content := l.Content > 0 && fi.Size <= l.Content
+	summed := l.Sum && (l.Size < 0 || l.Size == fi.Size)
+	if !fi.Mode.IsRegular() || !content && !summed {
+		return found, nil
+	}
+	r, err := s.Open(ctx, path)
+	if err != nil {
+		return conn.Inspection{}, err
+	}
+	defer func() { _ = r.Close() }()
+	var sum hash.Hash
+	if summed {
+		sum = sha256.New()
+	}
+	if err := read(r, &found, sum, content, l.Content); err != nil {
+		return conn.Inspection{}, err
+	}
+	if summed {
+		found.Sum = sum.Sum(nil)
+	}
+	return found, nil
 }
 
-func (system) ReadLink(_ context.Context, path string) (string, error) { return os.Readlink(path) }
+// read reads a file for its content, unless that is more than most, and its sum,
+// which may be nil.
+func read(r io.Reader, found *conn.Inspection, sum hash.Hash, content bool, most int64) error {
+	if !content {
+		_, err := io.Copy(sum, r)
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err != nil {
+		return err
+	}
+	if int64(len(text)) <= most {
+		found.Content = text
+	}
+	if sum == nil {
+		return nil
+	}
+	sum.Write(text)
+	_, err = io.Copy(sum, r)
+	return err
+}
 
+// ReadLink implements [files.System].
+func (system) ReadLink(_ context.Context, path string) (string, error) {
+	target, err := os.Readlink(path)
+	return target, cause(err)
+}
+
+// ReadDir implements [files.System].
 func (system) ReadDir(_ context.Context, path string) ([]string, error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, err
+		return nil, bare(err)
 	}
 	names := make([]string, len(entries))
 	for i, e := range entries {
@@ -65,10 +133,11 @@ func (system) ReadDir(_ context.Context, path string) ([]string, error) {
 	return names, nil
 }
 
+// Open implements [files.System].
 func (system) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, absent(err)
+		return nil, cause(err)
 	}
 	return struct {
 		io.Reader
@@ -76,86 +145,35 @@ func (system) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	}{files.Reader(ctx, f), f}, nil
 }
 
-func (s system) Checksum(ctx context.Context, path string) ([]byte, error) {
-	r, err := s.Open(ctx, path)
+// Mkdir implements [files.System].
+func (s system) Mkdir(ctx context.Context, path string, a files.Attr) error {
+	const private = 0o700
+	if err := os.Mkdir(path, private); err != nil {
+		return cause(err)
+	}
+	err := s.SetAttr(ctx, path, a)
 	if err != nil {
-		return nil, err
+		_ = os.Remove(path)
 	}
-	defer func() { _ = r.Close() }()
-	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
-		return nil, err
-	}
-	return h.Sum(nil), nil
+	return err
 }
 
-func (system) Create(_ context.Context, path string) (files.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, absent(err)
-	}
-	return file{f}, nil
-}
-
-func (s system) Fill(ctx context.Context, to files.File, from string) error {
-	r, err := s.Open(ctx, from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	return to.Write(ctx, r)
-}
-
-func (system) Mkdir(_ context.Context, path string) error { return os.Mkdir(path, 0o700) }
-
-func (system) Chmod(_ context.Context, path string, mode fs.FileMode) error {
-	return os.Chmod(path, mode)
-}
-
-func (system) Chown(_ context.Context, path string, uid, gid int) error {
-	return os.Chown(path, uid, gid)
-}
-
+// Symlink implements [files.System].
 func (system) Symlink(_ context.Context, target, path string) error {
 	return cause(os.Symlink(target, path))
 }
 
+// Rename implements [files.System].
 func (system) Rename(_ context.Context, from, to string) error { return cause(os.Rename(from, to)) }
 
-// cause takes the two paths out of an error that is going to name them.
-func cause(err error) error {
-	if le, ok := errors.AsType[*os.LinkError](err); ok {
-		return le.Err
+// Remove implements [files.System].
+func (system) Remove(_ context.Context, path string) error { return cause(os.Remove(path)) }
+
+// RemoveAll implements [files.System].
+func (system) RemoveAll(_ context.Context, path string) error {
+	err := os.RemoveAll(path)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil // a path through a file: nothing is there
 	}
-	return err
+	return bare(err)
 }
-
-func (system) Remove(_ context.Context, path string) error { return os.Remove(path) }
-
-func (system) RemoveTree(_ context.Context, path string) error { return os.RemoveAll(path) }
-
-// file is a file being written.
-type file struct{ f *os.File }
-
-func (f file) Path() string { return f.f.Name() }
-
-func (f file) Write(ctx context.Context, r io.Reader) error {
-	_, err := io.Copy(f.f, files.Reader(ctx, r))
-	return err
-}
-
-func (f file) Stat(context.Context) (conn.FileInfo, error) {
-	fi, err := f.f.Stat()
-	if err != nil {
-		return conn.FileInfo{}, err
-	}
-	return info(fi), nil
-}
-
-func (f file) Chmod(_ context.Context, mode fs.FileMode) error { return f.f.Chmod(mode) }
-
-func (f file) Chown(_ context.Context, uid, gid int) error { return f.f.Chown(uid, gid) }
-
-func (f file) Sync(context.Context) error { return f.f.Sync() }
-
-func (f file) Close(context.Context) error { return f.f.Close() }

@@ -13,6 +13,7 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn/files"
 	"github.com/jet-bus/jet-bus/engine/conn/launch"
 	"github.com/jet-bus/jet-bus/engine/conn/sftpfs"
+	"github.com/jet-bus/jet-bus/engine/conn/shellfs"
 )
 
 // Conn is one user on a host. The connection of the login user owns those of the
@@ -23,8 +24,8 @@ type Conn struct {
 	t     *transport
 	names *files.HostNames
 	user  string
-	// become is the user for sudo; it is empty for the login user.
-	become  string
+	// become is the identity taken on; it is empty for the login user.
+	become  conn.Become
 	session *sftpfs.Session
 	login   *Conn
 
@@ -37,19 +38,28 @@ type Conn struct {
 
 var _ conn.Conn = (*Conn)(nil)
 
-func newConn(login string, t *transport) *Conn {
+// farAway is the round trip from which on the login user's SFTP server is started
+// before anything asks for it. Nearer hosts are spared one that may not be needed.
+const farAway = time.Millisecond
+
+func newConn(login string, t *transport, filesAhead bool) *Conn {
 	c := &Conn{t: t, user: login, others: map[conn.Become]*Conn{}}
 	c.login = c
 	// The names' own questions change nothing that they would have to forget.
 	c.names = files.NewHostNames(c.run)
 	c.attach()
+	t.refill()
+	if rtt := t.rtt.get(); filesAhead || rtt == 0 || rtt >= farAway {
+		// What goes wrong here goes wrong again for whoever needs it.
+		t.own(func() { _ = c.session.Start(context.Background()) })
+	}
 	return c
 }
 
 // attach makes the file operations of c.
 func (c *Conn) attach() {
 	c.session = sftpfs.NewSession(c.openSFTP)
-	c.FS = files.New(sftpfs.NewSystem(c.session, c.run), c.names)
+	c.FS = files.New(shellfs.Fallback(sftpfs.NewSystem(c.session, c.run), c.run), c.names)
 }
 
 // User implements [conn.Conn].
@@ -60,12 +70,12 @@ func (c *Conn) User() string { return c.user }
 func (c *Conn) As(ctx context.Context, b conn.Become) (conn.Conn, error) {
 	login := c.login
 	switch b.User {
-	case "":
+	case "", c.user:
 		return c, nil
 	case login.user:
 		return login, nil
 	}
-	if err := launch.CheckUser(b.User); err != nil {
+	if err := launch.Check(b); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -78,7 +88,7 @@ func (c *Conn) As(ctx context.Context, b conn.Become) (conn.Conn, error) {
 	}
 	o, ok := login.others[b]
 	if !ok {
-		o = &Conn{t: login.t, names: login.names, user: b.User, become: b.User, login: login}
+		o = &Conn{t: login.t, names: login.names, user: b.User, become: b, login: login}
 		o.attach()
 		login.others[b] = o
 	}
@@ -86,7 +96,7 @@ func (c *Conn) As(ctx context.Context, b conn.Become) (conn.Conn, error) {
 }
 
 // RTT implements [conn.Conn].
-func (c *Conn) RTT() time.Duration { return 0 }
+func (c *Conn) RTT() time.Duration { return c.t.rtt.get() }
 
 // Close implements [conn.Conn]. On another user's connection it does nothing:
 // that lives as long as the login user's.
@@ -111,43 +121,88 @@ func (c *Conn) Close() error {
 
 // openSFTP starts the user's SFTP server.
 func (c *Conn) openSFTP(ctx context.Context) (*sftpfs.Pipe, error) {
-	request, payload := "subsystem", "sftp"
-	if c.become != "" {
-		request, payload = "exec", launch.Line(launch.SFTPServer(c.become))
+	if c.become.User != "" {
+		return c.openOtherSFTP(ctx)
 	}
-	s, err := c.t.start(ctx, request, payload)
+	s, err := c.t.start(ctx, "subsystem", "sftp")
 	if err != nil {
-		if _, ok := errors.AsType[*refusedError](err); ok && c.become == "" {
-			return nil, errors.New("the host offers no SFTP: enable the sftp subsystem in its sshd_config")
+		if _, ok := errors.AsType[*refusedError](err); ok {
+			return nil, shellfs.ErrNoSFTP
 		}
 		return nil, err
 	}
-	complaint := &complaint{done: make(chan struct{})}
+	said, err := c.listen(s, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &sftpfs.Pipe{In: s, Out: s, Close: s.Close, Explain: func(err error) error {
+		return c.serverless(said.text(linger), err)
+	}}, nil
+}
+
+// openOtherSFTP starts an SFTP server as the other user.
+func (c *Conn) openOtherSFTP(ctx context.Context) (*sftpfs.Pipe, error) {
+	prepared := launch.SFTPServer(c.become)
+	s, err := c.t.start(ctx, "exec", prepared.Line())
+	if err != nil {
+		return nil, err
+	}
+	mark := prepared.Mark(io.Discard)
+	said, err := c.listen(s, mark)
+	if err != nil {
+		return nil, err
+	}
+	explain := func(err error) error {
+		text := said.text(linger)
+		if err := c.t.explain(nil); err != nil && len(text) == 0 {
+			return err
+		}
+		if !mark.Started() {
+			return mark.Refused(text)
+		}
+		return c.serverless(text, err)
+	}
+	if prepared.Asks() {
+		stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+		err := mark.Login(s, s.CloseWrite, s)
+		if !stop() {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			_ = s.Close()
+			return nil, explain(err)
+		}
+	}
+	return &sftpfs.Pipe{In: s, Out: mark.Reader(s), Close: s.Close, Explain: explain}, nil
+}
+
+// serverless is why there is no SFTP server to talk to, on a connection in order:
+// the host has none, or what it started in its place does not speak SFTP.
+func (c *Conn) serverless(said []byte, err error) error {
+	if lost := c.t.explain(nil); lost != nil {
+		return lost
+	}
+	if len(said) > 0 {
+		return fmt.Errorf("%w: its server says: %s", shellfs.ErrNoSFTP, said)
+	}
+	return fmt.Errorf("%w: %w", shellfs.ErrNoSFTP, err)
+}
+
+// listen keeps what a server prints on its standard error; a mark takes its part
+// of that first.
+func (c *Conn) listen(s *session, mark *launch.Mark) (*complaint, error) {
+	said := &complaint{done: make(chan struct{})}
+	var w io.Writer = said
+	if mark != nil {
+		w = mark.Stderr(said)
+	}
 	if !c.t.own(func() {
-		defer close(complaint.done)
-		_, _ = io.Copy(complaint, s.Stderr())
+		defer close(said.done)
+		_, _ = io.Copy(w, s.Stderr())
 	}) {
 		return nil, errLost
 	}
-	return &sftpfs.Pipe{
-		In: s, Out: s,
-		Close: s.Close,
-		Explain: func(err error) error {
-			said := complaint.text(linger)
-			switch {
-			case c.become != "" && len(said) > 0:
-				return launch.Refused(c.become, said)
-			case len(said) > 0:
-				return fmt.Errorf("the host's SFTP server says: %s", said)
-			}
-			select {
-			case <-c.t.lost:
-				return errLost
-			default:
-				return err
-			}
-		},
-	}, nil
+	return said, nil
 }
 
 // complaint keeps the first part of what a server prints.

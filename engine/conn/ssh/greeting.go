@@ -46,3 +46,11 @@ func (g *greeting) foreign(err error) error {
 	}
 	return fmt.Errorf("%w: the server does not speak SSH, it says %q", conn.ErrUnreachable, bytes.TrimSpace(line))
 }
+
+// silent reports whether the server has said nothing at all: one that has too
+// many connections at the moment hangs up.
+func (g *greeting) silent() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.words) == 0
+}

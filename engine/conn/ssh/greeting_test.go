@@ -27,13 +27,15 @@ func TestServersThatDoNotSpeakSSH(t *testing.T) {
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			c, err := l.Accept()
-			if err != nil {
-				return
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Read(make([]byte, 256))
+				_, _ = io.WriteString(c, says)
+				_ = c.Close()
 			}
-			_, _ = c.Read(make([]byte, 256))
-			_, _ = io.WriteString(c, says)
-			_ = c.Close()
 		}()
 		key := filepath.Join(t.TempDir(), "key")
 		conntest.WriteKey(t, key)

@@ -1,17 +1,11 @@
 package ssh
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -22,10 +16,14 @@ import (
 
 // hostKeys checks one host's key during one handshake.
 type hostKeys struct {
-	d       *Dialer
-	name    string
+	d *Dialer
+	e *endpoint
+	// address is what the host is known by.
 	address string
-	lookup  gossh.HostKeyCallback
+	// plain is the name without the port, for a host that is not known with it; a
+	// key that is known for that will do. It is empty for the usual port.
+	plain string
+	trust *trust
 	// known are the lines that speak of the host; algorithms follow from them.
 	known      []knownhosts.KnownKey
 	algorithms []string
@@ -35,110 +33,65 @@ type hostKeys struct {
 }
 
 // hostKeys reads what is known of a host.
-func (d *Dialer) hostKeys(name, address string) (*hostKeys, error) {
-	k := &hostKeys{d: d, name: name, address: address}
+func (d *Dialer) hostKeys(e *endpoint) (*hostKeys, error) {
+	k := &hostKeys{d: d, e: e, address: e.address()}
+	if e.alias != "" {
+		k.address = net.JoinHostPort(e.alias, strconv.Itoa(defaultPort))
+	}
 	var err error
-	if k.lookup, k.known, err = d.known(address); err != nil {
+	if k.trust, err = d.known.read(e.known); err != nil {
 		return nil, err
 	}
-	if k.algorithms, err = algorithms(k.known); err != nil {
+	if k.known, err = k.trust.of(k.address); err != nil {
 		return nil, err
 	}
-	return k, nil
+	if len(k.known) == 0 {
+		return k, k.prefer()
+	}
+	k.algorithms, err = k.trust.algorithms(k.known)
+	return k, err
 }
 
-// known reads the files of known hosts, and which lines speak of address.
-func (d *Dialer) known(address string) (gossh.HostKeyCallback, []knownhosts.KnownKey, error) {
-	var present []string
-	for _, file := range d.o.KnownHosts {
-		if _, err := os.Stat(file); err == nil {
-			present = append(present, file)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("read known hosts: %w: %w", conn.ErrHostKey, err)
-		}
-	}
-	lookup, err := knownhosts.New(present...)
+// prefer asks a host that is not known for a key that is known of its name on the
+// usual port, and then for one that can be recorded: no certificate.
+func (k *hostKeys) prefer() error {
+	host, port, err := net.SplitHostPort(k.address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read known hosts: %w: %w", conn.ErrHostKey, err)
+		return fmt.Errorf("look up host %s: %w", k.address, err)
 	}
-	// The package tells what it knows only when it is shown a key that does not
-	// fit: this one belongs to nobody.
-	nobody, err := gossh.NewPublicKey(ed25519.PublicKey(make([]byte, ed25519.PublicKeySize)))
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a key to look hosts up by: %w", err)
-	}
-	var unfit *knownhosts.KeyError
-	if err := lookup(address, unspecified(), nobody); errors.As(err, &unfit) {
-		return lookup, unfit.Want, nil
-	}
-	return lookup, nil, nil
-}
-
-// unspecified stands for the address that a name resolves to. Keys are looked up
-// by the name alone: an address may be another host's tomorrow.
-func unspecified() net.Addr { return &net.TCPAddr{IP: net.IPv4zero} }
-
-// algorithms returns the host key algorithms for the types of known keys, so that
-// a host with several keys presents one we can check. No known keys give nil,
-// which leaves the choice to the library.
-func algorithms(known []knownhosts.KnownKey) ([]string, error) {
-	var plain, certified []string
-	for _, k := range known {
-		authority, err := isAuthority(k)
+	if port != strconv.Itoa(defaultPort) {
+		k.plain = net.JoinHostPort(host, strconv.Itoa(defaultPort))
+		known, err := k.trust.of(k.plain)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if authority {
-			certified = []string{
-				gossh.CertAlgoED25519v01, gossh.CertAlgoECDSA256v01, gossh.CertAlgoECDSA384v01,
-				gossh.CertAlgoECDSA521v01, gossh.CertAlgoRSASHA512v01, gossh.CertAlgoRSASHA256v01,
-			}
-			continue
-		}
-		switch typ := k.Key.Type(); typ {
-		case gossh.KeyAlgoRSA:
-			plain = append(plain, gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256)
-		default:
-			plain = append(plain, typ)
+		if len(known) == 0 {
+			k.plain = ""
+		} else if k.algorithms, err = k.trust.algorithms(known); err != nil {
+			// Those keys are of no use here, then.
+			k.algorithms = nil
 		}
 	}
-	all := slices.Concat(certified, plain)
-	supported := gossh.SupportedAlgorithms().HostKeys
-	var use []string
-	for _, a := range supported {
-		if slices.Contains(all, a) {
-			use = append(use, a)
+	for _, a := range gossh.SupportedAlgorithms().HostKeys {
+		if !strings.Contains(a, "-cert-") && !slices.Contains(k.algorithms, a) {
+			k.algorithms = append(k.algorithms, a)
 		}
 	}
-	if len(known) > 0 && len(use) == 0 {
-		return nil, fmt.Errorf("the host is known only by keys of types that are not supported (%s:%d): %w",
-			known[0].Filename, known[0].Line, conn.ErrHostKey)
-	}
-	return use, nil
-}
-
-// isAuthority reports whether a line names an authority for host certificates.
-func isAuthority(k knownhosts.KnownKey) (bool, error) {
-	f, err := os.Open(k.Filename)
-	if err != nil {
-		return false, fmt.Errorf("read known hosts: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	lines := bufio.NewScanner(f)
-	for range k.Line {
-		if !lines.Scan() {
-			return false, lines.Err()
-		}
-	}
-	return strings.HasPrefix(strings.TrimSpace(lines.Text()), "@cert-authority"), nil
+	return nil
 }
 
 // check is the handshake's question whether key is the host's.
 func (k *hostKeys) check(_ string, _ net.Addr, key gossh.PublicKey) error {
-	err := k.lookup(k.address, unspecified(), key)
+	err := k.trust.lookup(k.address, unspecified(), key)
+	_, certificate := key.(*gossh.Certificate)
+	if err != nil && k.plain != "" {
+		if perr := k.trust.lookup(k.plain, unspecified(), key); perr == nil || certificate {
+			err = perr
+		}
+	}
 	unfit, ok := errors.AsType[*knownhosts.KeyError](err)
-	if ok && len(unfit.Want) == 0 && k.d.o.AcceptNew {
-		err = k.d.record(k.address, key)
+	if ok && len(unfit.Want) == 0 && k.e.acceptNew && !certificate {
+		err = k.d.known.record(k.e.known, k.address, key)
 		unfit, ok = errors.AsType[*knownhosts.KeyError](err)
 	}
 	if err == nil {
@@ -158,7 +111,7 @@ func (k *hostKeys) check(_ string, _ net.Addr, key gossh.PublicKey) error {
 	case ok:
 		k.refusal = fmt.Errorf("%s is not known: it presents the %s; "+
 			"compare it and add it to %s, or pass --accept-new to record it on first sight: %w",
-			k.host(), print, k.files(), conn.ErrHostKey)
+			k.host(), print, k.file(), conn.ErrHostKey)
 	default:
 		k.refusal = fmt.Errorf("check the %s that %s presents: %w: %w", print, k.host(), conn.ErrHostKey, err)
 	}
@@ -167,14 +120,20 @@ func (k *hostKeys) check(_ string, _ net.Addr, key gossh.PublicKey) error {
 
 // host is how messages call the host.
 func (k *hostKeys) host() string {
-	if k.name == "" || strings.HasPrefix(k.address, k.name+":") {
+	name := k.e.target.Name
+	if name == "" || strings.HasPrefix(k.address, name+":") {
 		return knownhosts.Normalize(k.address)
 	}
-	return fmt.Sprintf("%s (%s)", k.name, knownhosts.Normalize(k.address))
+	return fmt.Sprintf("%s (%s)", name, knownhosts.Normalize(k.address))
 }
 
-// files is the file that a key would be added to.
-func (k *hostKeys) files() string { return k.d.o.KnownHosts[0] }
+// file is the one that a key would be added to.
+func (k *hostKeys) file() string {
+	if len(k.e.known) == 0 {
+		return "a file of known hosts"
+	}
+	return k.e.known[0]
+}
 
 // types lists the types of the known keys.
 func (k *hostKeys) types() string {
@@ -184,61 +143,4 @@ func (k *hostKeys) types() string {
 	}
 	slices.Sort(types)
 	return strings.Join(slices.Compact(types), ", ")
-}
-
-// record adds the key of a host that was not known when its handshake began. The
-// line goes out in one write to a file opened for appending, so that another
-// process doing the same does no harm.
-func (d *Dialer) record(address string, key gossh.PublicKey) error {
-	d.recording.Lock()
-	defer d.recording.Unlock()
-	// Another connection may have recorded the host meanwhile, with this key or
-	// another one.
-	lookup, known, err := d.known(address)
-	if err != nil {
-		return err
-	}
-	if len(known) > 0 {
-		return lookup(address, unspecified(), key)
-	}
-	file := d.o.KnownHosts[0]
-	if err := appendLine(file, knownhosts.Line([]string{knownhosts.Normalize(address)}, key)); err != nil {
-		return fmt.Errorf("record the host's key in %s: %w", file, err)
-	}
-	return nil
-}
-
-// appendLine adds a line to a file, which it makes if need be.
-func appendLine(file, line string) (err error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-	}()
-	var text bytes.Buffer
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	if size > 0 {
-		var last [1]byte
-		if _, err := f.ReadAt(last[:], size-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			text.WriteByte('\n')
-		}
-	}
-	text.WriteString(line + "\n")
-	if _, err := f.Write(text.Bytes()); err != nil {
-		return err
-	}
-	return f.Sync()
 }

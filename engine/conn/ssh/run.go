@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
@@ -19,6 +19,8 @@ const (
 	// linger is how long output is waited for that a background process, left
 	// behind by a command that has ended, may still write.
 	linger = time.Second
+	// settling is how long output that has arrived may take to be passed on.
+	settling = 100 * time.Millisecond
 )
 
 // Run implements [conn.Conn]. A program that is not there or cannot be started
@@ -52,12 +54,13 @@ func (c *Conn) execute(ctx context.Context, cmd conn.Cmd) (conn.Output, error) {
 		return conn.Output{}, err
 	}
 	streams := launch.NewStreams(cmd)
-	p, err := c.begin(ctx, prepared, cmd.Stdin, streams)
+	p, err := c.begin(ctx, prepared, cmd, streams)
 	if err != nil {
 		release()
 		return conn.Output{}, err
 	}
 	code, err := c.wait(ctx, p)
+	p.done()
 	// The host counts the session until both sides have closed it, which takes a
 	// round trip that the caller need not wait for.
 	if !c.t.own(func() { p.closed(); release() }) {
@@ -70,8 +73,8 @@ func (c *Conn) execute(ctx context.Context, cmd conn.Cmd) (conn.Output, error) {
 	switch {
 	case err != nil:
 		return out, err
-	case !p.mark.Started() && c.become != "":
-		return conn.Output{}, launch.Refused(c.become, out.Stderr)
+	case !p.mark.Started() && c.become.User != "":
+		return conn.Output{}, p.mark.Refused(out.Stderr)
 	case !p.mark.Started():
 		return out, fmt.Errorf("the login shell of %s did not start it (exit status %d): %s",
 			c.user, code, bytes.TrimSpace(out.Stderr))
@@ -87,51 +90,48 @@ type process struct {
 	mark *launch.Mark
 	// drained is closed when both outputs are at their end.
 	drained chan struct{}
+	// fed is closed when nothing more is written to the command.
+	fed chan struct{}
+	// done takes back what the command was lent.
+	done func()
 }
 
 // begin starts a command and the goroutines that move its data. They end with
 // the session; one that waits for the caller's stdin ends with that.
-func (c *Conn) begin(ctx context.Context, prepared *launch.Command, stdin io.Reader, streams *launch.Streams,
+func (c *Conn) begin(ctx context.Context, prepared *launch.Command, cmd conn.Cmd, streams *launch.Streams,
 ) (*process, error) {
-	select {
-	case <-c.t.lost:
-		return nil, errLost
-	default:
-	}
-	s, err := c.t.start(ctx, "exec", prepared.Line())
-	if errors.Is(err, errLost) {
-		return nil, errCut
-	}
+	s, err := c.t.session(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{session: s, mark: prepared.Mark(streams.Stdout), drained: make(chan struct{})}
-	owned := c.t.own(func() {
-		defer close(p.drained)
-		var outputs sync.WaitGroup
-		outputs.Go(func() { _, _ = io.Copy(p.mark, s) })
-		outputs.Go(func() { _, _ = io.Copy(streams.Stderr, s.Stderr()) })
-		outputs.Wait()
-	})
-	if !owned {
+	p := &process{session: s, mark: prepared.Mark(streams.Stdout), drained: make(chan struct{}), fed: make(chan struct{}), done: func() {}}
+	if cmd.ForwardAgent {
+		p.done = c.t.lend(s)
+	}
+	stderr := p.mark.Stderr(streams.Stderr)
+	var outputs atomic.Int32
+	move := func(to io.Writer, from io.Reader) func() {
+		return func() {
+			_, _ = io.Copy(to, from)
+			if outputs.Add(1) == 2 {
+				close(p.drained)
+			}
+		}
+	}
+	if !c.t.own(move(p.mark, s)) || !c.t.own(move(stderr, s.Stderr())) {
+		p.done()
 		return nil, errLost
 	}
-	go p.feed(prepared, stdin)
+	go func() {
+		defer close(p.fed)
+		// The outputs and the exit tell the rest: nobody waits for the answer but
+		// who writes, as the request must come first.
+		if s.ask("exec", prepared.Line()) == nil {
+			p.mark.Feed(s, s.CloseWrite, cmd.Stdin, p.drained)
+		}
+	}()
+	c.t.refill()
 	return p, nil
-}
-
-// feed writes a command's standard input. A command may end without reading it:
-// that is no failure, its exit status speaks. A lifeline stays open until the
-// session is closed.
-func (p *process) feed(prepared *launch.Command, stdin io.Reader) {
-	_, err := p.Write(prepared.Input)
-	if prepared.Lifeline {
-		return
-	}
-	if err == nil && stdin != nil {
-		_, _ = io.Copy(p, stdin)
-	}
-	_ = p.CloseWrite()
 }
 
 // wait waits for a command's end, or brings it about when ctx ends.
@@ -140,12 +140,14 @@ func (c *Conn) wait(ctx context.Context, p *process) (int, error) {
 	select {
 	case e, ok := <-p.exited:
 		if !ok {
-			c.t.over()
-			return 0, errCut
+			return 0, c.cut(p)
 		}
-		if !p.settle(ctx, linger) && ctx.Err() != nil {
-			c.kill(ctx, p)
-			return e.code, context.Cause(ctx)
+		if !p.settle(ctx, linger) {
+			c.catchUp(ctx)
+			if !p.settle(ctx, settling) && ctx.Err() != nil {
+				c.kill(ctx, p)
+				return e.code, context.Cause(ctx)
+			}
 		}
 		return e.code, nil
 	case <-ctx.Done():
@@ -156,6 +158,29 @@ func (c *Conn) wait(ctx context.Context, p *process) (int, error) {
 			return e.code, context.Cause(ctx)
 		case <-time.After(linger):
 			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// cut is the error of a command whose session ended without an exit status.
+func (c *Conn) cut(p *process) error {
+	<-p.granted
+	if _, refused := errors.AsType[*refusedError](p.refusal); refused {
+		return p.refusal
+	}
+	c.t.over()
+	return errCut
+}
+
+// catchUp gives a host that is late with a command's last output, because it has
+// much to do, the time it needs: sshd looks for output before it answers, so what
+// was printed by now comes before the second answer.
+func (c *Conn) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	for range 2 {
+		if c.login.Ping(ctx) != nil {
+			return
 		}
 	}
 }
@@ -179,11 +204,22 @@ func (p *process) settle(ctx context.Context, limit time.Duration) bool {
 	return false
 }
 
+// endInput closes the command's input, and the session with it while someone
+// still writes: the library does not let two do both.
+func (p *process) endInput() {
+	select {
+	case <-p.fed:
+		_ = p.CloseWrite()
+	default:
+		_ = p.Close()
+	}
+}
+
 // kill ends a command's process group from a session of its own; closing the
 // command's session would let it run on.
 func (c *Conn) kill(ctx context.Context, p *process) {
 	// Whatever goes wrong here, the lifeline ends the command too.
-	defer func() { _ = p.CloseWrite() }()
+	defer p.endInput()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*grace)
 	defer cancel()
 	select {
@@ -195,13 +231,14 @@ func (c *Conn) kill(ctx context.Context, p *process) {
 	if group == 0 {
 		return
 	}
-	s, err := c.t.start(ctx, "exec", launch.Line(launch.Kill(c.become, group, grace)))
+	streams := launch.NewStreams(conn.Cmd{})
+	k, err := c.begin(ctx, launch.Kill(c.become, group, grace), conn.Cmd{}, streams)
 	if err != nil {
 		return
 	}
-	defer func() { _ = s.Close() }()
+	defer func() { _ = k.Close() }()
 	select {
-	case <-s.exited:
+	case <-k.exited:
 	case <-ctx.Done():
 	}
 }

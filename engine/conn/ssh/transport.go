@@ -2,11 +2,10 @@ package ssh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -18,6 +17,11 @@ const (
 	// maxCommands is how many commands run at a time on one connection. OpenSSH
 	// allows ten sessions; the rest is for SFTP and for ending commands.
 	maxCommands = 6
+	// maxSessions is how many sessions there may be for others to be opened ahead.
+	maxSessions = 8
+	// ahead is how many sessions are kept open for the commands to come, which
+	// then cost one round trip. One is taken while its successor is on its way.
+	ahead = 2
 	// firstPause and lastPause bound the waiting between two attempts to open a
 	// session that the host refuses; each is twice as long as the one before.
 	firstPause = 25 * time.Millisecond
@@ -32,25 +36,51 @@ type transport struct {
 	slots  chan struct{}
 	// lost is closed when the connection is over.
 	lost chan struct{}
+	rtt  shortest
+	// below is what the connection runs through, closed with it.
+	below io.Closer
+	agent lending
 
 	mu     sync.Mutex
 	closed bool
 	owned  sync.WaitGroup
+	// sessions counts those that are open or asked for; idle are those opened
+	// ahead, coming how many more of them are asked for.
+	sessions, coming int
+	idle             []*session
+	// frugal says that the host refused a session: none is opened ahead then.
+	frugal bool
 }
 
-func newTransport(client *gossh.Client, keepAlive time.Duration) *transport {
-	t := &transport{client: client, slots: make(chan struct{}, maxCommands), lost: make(chan struct{})}
+func newTransport(client *gossh.Client, keepAlive time.Duration, missed int, below io.Closer) *transport {
+	t := &transport{
+		client: client, slots: make(chan struct{}, maxCommands), lost: make(chan struct{}), below: below,
+	}
 	t.owned.Go(func() {
 		_ = client.Wait()
 		close(t.lost)
 	})
-	t.owned.Go(func() { t.keepAlive(keepAlive) })
+	t.owned.Go(func() { t.keepAlive(keepAlive, missed) })
 	return t
 }
 
+// shortest keeps the shortest time seen.
+type shortest struct{ d atomic.Int64 }
+
+func (s *shortest) see(d time.Duration) {
+	for {
+		old := s.d.Load()
+		if d <= 0 || old > 0 && int64(d) >= old || s.d.CompareAndSwap(old, int64(d)) {
+			return
+		}
+	}
+}
+
+func (s *shortest) get() time.Duration { return time.Duration(s.d.Load()) }
+
 // keepAlive asks the host for signs of life, and ends the connection when they
 // stay out.
-func (t *transport) keepAlive(every time.Duration) {
+func (t *transport) keepAlive(every time.Duration, allowed int) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	answered := make(chan struct{}, 1)
@@ -63,7 +93,7 @@ func (t *transport) keepAlive(every time.Duration) {
 			missed, waiting = 0, false
 		case <-tick.C:
 			if waiting {
-				if missed++; missed >= maxMissed {
+				if missed++; missed >= allowed {
 					_ = t.client.Close()
 					return
 				}
@@ -71,8 +101,10 @@ func (t *transport) keepAlive(every time.Duration) {
 			}
 			waiting = true
 			t.owned.Go(func() {
+				asked := time.Now()
 				// Any answer is a sign of life, a refusal too.
 				if _, _, err := t.client.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+					t.rtt.see(time.Since(asked))
 					answered <- struct{}{}
 				}
 			})
@@ -87,6 +119,7 @@ func (t *transport) close() {
 	t.mu.Unlock()
 	_ = t.client.Close()
 	t.owned.Wait()
+	_ = t.below.Close()
 }
 
 // own runs f in a goroutine that close waits for, unless it is too late for that.
@@ -130,177 +163,16 @@ func (t *transport) over() {
 // errLost is what everything ends with once the connection is over.
 var errLost = fmt.Errorf("%w: the connection is lost", conn.ErrUnreachable)
 
+// explain says what ended a session, when the connection's end did.
+func (t *transport) explain(err error) error {
+	select {
+	case <-t.lost:
+		return errLost
+	default:
+		return err
+	}
+}
+
 // errCut is what a command ends with that was under way by then: its lifeline
 // ends it once the host notices.
 var errCut = fmt.Errorf("%w; the command may still be running", errLost)
-
-// isNetwork reports whether err comes from the network rather than the host.
-func isNetwork(err error) bool {
-	_, network := errors.AsType[net.Error](err)
-	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
-}
-
-// session is a channel on which one request was made: a command or a subsystem.
-type session struct {
-	gossh.Channel
-	// exited receives how the command ended, and is closed when the channel is.
-	exited chan exit
-}
-
-// exit is how a command ended.
-type exit struct{ code int }
-
-// start opens a channel and makes the request on it.
-func (t *transport) start(ctx context.Context, request, payload string) (*session, error) {
-	type answer struct {
-		s   *session
-		err error
-	}
-	done := make(chan answer)
-	over := make(chan struct{})
-	defer close(over)
-	// Nobody waits for this goroutine: a channel that is asked for just while
-	// the connection breaks is never answered by the library.
-	go func() {
-		s, err := t.insist(ctx, request, payload)
-		select {
-		case done <- answer{s, err}:
-		case <-over:
-			if err == nil {
-				_ = s.Close()
-			}
-		}
-	}()
-	select {
-	case a := <-done:
-		return a.s, a.err
-	case <-t.lost:
-		return nil, errLost
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// insist opens a session, asking again for a while when the host has too many:
-// commands are ended from sessions of their own, beyond those we count.
-func (t *transport) insist(ctx context.Context, request, payload string) (*session, error) {
-	pause := firstPause
-	for {
-		s, err := t.open(request, payload)
-		_, refused := errors.AsType[*gossh.OpenChannelError](err)
-		if !refused || pause > lastPause {
-			return s, err
-		}
-		select {
-		case <-time.After(pause):
-			pause *= 2
-		case <-t.lost:
-			return nil, errLost
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-func (t *transport) open(request, payload string) (*session, error) {
-	select {
-	case <-t.lost:
-		return nil, errLost
-	default:
-	}
-	ch, requests, err := t.client.OpenChannel("session", nil)
-	if err != nil {
-		if _, refused := errors.AsType[*gossh.OpenChannelError](err); refused {
-			return nil, fmt.Errorf("the host refuses another session: %w", err)
-		}
-		return nil, errLost
-	}
-	s := &session{Channel: ch, exited: make(chan exit, 1)}
-	if !t.own(func() { s.serve(requests) }) {
-		return nil, errLost
-	}
-	ok, err := ch.SendRequest(request, true, gossh.Marshal(struct{ Text string }{payload}))
-	if err == nil && ok {
-		return s, nil
-	}
-	_ = ch.Close()
-	if err != nil {
-		return nil, errLost
-	}
-	return nil, &refusedError{request}
-}
-
-// refusedError is a request that the host did not grant.
-type refusedError struct{ request string }
-
-func (e *refusedError) Error() string { return "the host refuses the request " + e.request }
-
-// serve waits for the command's end, as the host reports it.
-func (s *session) serve(requests <-chan *gossh.Request) {
-	defer close(s.exited)
-	reported := false
-	report := func(code int) {
-		if !reported {
-			s.exited <- exit{code}
-			reported = true
-		}
-	}
-	for req := range requests {
-		switch req.Type {
-		case "exit-status":
-			var msg struct{ Status uint32 }
-			if gossh.Unmarshal(req.Payload, &msg) == nil {
-				report(int(msg.Status))
-			}
-		case "exit-signal":
-			var msg struct {
-				Signal     string
-				CoreDumped bool
-				Error      string
-				Lang       string
-			}
-			if gossh.Unmarshal(req.Payload, &msg) == nil {
-				report(128 + signalNumber(msg.Signal))
-			}
-		}
-		if req.WantReply {
-			_ = req.Reply(false, nil)
-		}
-	}
-}
-
-// signalNumber is the number of a signal by its name in RFC 4254, section 6.10,
-// or as OpenSSH spells others.
-func signalNumber(name string) int {
-	switch name {
-	case "HUP":
-		return 1
-	case "INT":
-		return 2
-	case "QUIT":
-		return 3
-	case "ILL":
-		return 4
-	case "ABRT":
-		return 6
-	case "FPE":
-		return 8
-	case "KILL":
-		return 9
-	case "USR1":
-		return 10
-	case "SEGV":
-		return 11
-	case "USR2":
-		return 12
-	case "PIPE":
-		return 13
-	case "ALRM":
-		return 14
-	case "TERM":
-		return 15
-	}
-	// RFC 4254 leaves room for names of a host's own: such a command was killed,
-	// we cannot say by what.
-	return 0
-}

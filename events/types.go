@@ -17,6 +17,13 @@ const ownPrefix = "dev.jet-bus."
 const (
 	TypeTaskFinished = "dev.jet-bus.task.finished.v1"
 
+	TypeRunStarted   = "dev.jet-bus.run.started.v1"
+	TypePlayStarted  = "dev.jet-bus.play.started.v1"
+	TypeTaskStarted  = "dev.jet-bus.task.started.v1"
+	TypeTaskRetrying = "dev.jet-bus.task.retrying.v1"
+	TypePlayFinished = "dev.jet-bus.play.finished.v1"
+	TypeRunFinished  = "dev.jet-bus.run.finished.v1"
+
 	TypeJobQueued    = "dev.jet-bus.job.queued.v1"
 	TypeJobStarted   = "dev.jet-bus.job.started.v1"
 	TypeJobSucceeded = "dev.jet-bus.job.succeeded.v1"
@@ -77,6 +84,8 @@ type TaskFinished struct {
 	// Handler is true for a task that ran because it was notified.
 	Handler bool   `json:"handler,omitempty"`
 	Host    string `json:"host"`
+	// Delegate is the host where the task ran, if that is another one.
+	Delegate string `json:"delegate,omitempty"`
 
 	// Status says how the task ended, as the engine names it: matched, created,
 	// modified, removed, executed, passive, skipped, failed, ….
@@ -88,6 +97,9 @@ type TaskFinished struct {
 	Fields []string `json:"fields,omitempty"`
 	// Message is text for people; the error if the task failed.
 	Message string `json:"message,omitempty"`
+	// Diff is what was changed in files, or would be, as unified diffs. It is
+	// there only if the run was asked for it.
+	Diff string `json:"diff,omitempty"`
 	// Command is set if the task ran a command of the user.
 	Command *Command `json:"command,omitempty"`
 
@@ -126,6 +138,12 @@ type TypeInfo struct {
 func Types() []TypeInfo {
 	infos := []TypeInfo{
 		{Type: TypeTaskFinished, Doc: "A task ended on a host."},
+		{Type: TypeRunStarted, Doc: "A run of playbooks begins."},
+		{Type: TypePlayStarted, Doc: "A play begins, with the hosts it is for."},
+		{Type: TypeTaskStarted, Doc: "A task begins on its hosts."},
+		{Type: TypeTaskRetrying, Doc: "A task failed on a host and is going to be tried again."},
+		{Type: TypePlayFinished, Doc: "A play is over."},
+		{Type: TypeRunFinished, Doc: "A run of playbooks is over, with how each host fared."},
 		{Type: TypeJobQueued, Doc: "A job was stored and waits for a runner."},
 		{Type: TypeJobStarted, Doc: "A runner claimed a job and begins an attempt."},
 		{Type: TypeJobSucceeded, Doc: "A job's playbooks ran without a failed host."},

@@ -74,6 +74,7 @@ func TestTaskFinished(t *testing.T) {
 			Handler: rapid.Bool().Draw(t, "handler"), Host: text.Draw(t, "host"), Status: text.Draw(t, "status"),
 			Changed: rapid.Bool().Draw(t, "changed"), Check: rapid.Bool().Draw(t, "check"),
 			Fields: rapid.SliceOf(text).Draw(t, "fields"), Message: text.Draw(t, "message"),
+			Delegate: text.Draw(t, "delegate"), Diff: text.Draw(t, "diff"),
 			Items: rapid.IntRange(0, 99).Draw(t, "items"), Attempts: rapid.IntRange(0, 9).Draw(t, "attempts"),
 			Started:    time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC(),
 			DurationMS: rapid.Float64Range(0, 1e9).Draw(t, "ms"), Place: text.Draw(t, "place"),
@@ -203,6 +204,9 @@ func conforms(schema map[string]any, v any, path string) error {
 	if kind != schema["type"] {
 		return fmt.Errorf("%s is of type %s, want %v", path, kind, schema["type"])
 	}
+	if enum, ok := schema["enum"].([]any); ok && !slices.Contains(enum, v) {
+		return fmt.Errorf("%s is %v, not one of %v", path, v, enum)
+	}
 	if text, ok := v.(string); ok && schema["format"] == "date-time" {
 		if _, err := time.Parse(time.RFC3339Nano, text); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
@@ -221,6 +225,9 @@ func membersConform(schema, v map[string]any, path string) error {
 	}
 	for name, member := range v {
 		of, ok := properties[name].(map[string]any)
+		if !ok {
+			of, ok = schema["additionalProperties"].(map[string]any)
+		}
 		if !ok {
 			return fmt.Errorf("%s has %s, which the schema does not name", path, name)
 		}

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,7 +24,18 @@ type app struct {
 	env    proc.Env
 	access access.Flags
 	json   bool
+	// exit is the exit code if it says more than success and failure do.
+	exit int
 }
+
+// Exit codes beside those of [proc].
+const (
+	// exitChanged means that a check found something to change.
+	exitChanged = 3
+	// exitInterrupted and exitTerminated mean that a signal stopped the command.
+	exitInterrupted = 130
+	exitTerminated  = 143
+)
 
 // Main is the jet command. It returns the exit code.
 func Main(ctx context.Context, env proc.Env) int {
@@ -32,7 +46,7 @@ func Main(ctx context.Context, env proc.Env) int {
 		Long: `jet runs playbooks, publishes events, and shows what happens on a jet-bus.
 
 Exit codes: 0 all went well, 1 something failed (a host, a job, a faulty file,
-the command itself), 2 wrong usage.`,
+the command itself), 2 wrong usage, 130 stopped by SIGINT, 143 by SIGTERM.`,
 		Version:       proc.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -42,6 +56,7 @@ the command itself), 2 wrong usage.`,
 	cmd.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	cmd.AddCommand(
 		a.runCommand(),
+		a.inventoryCommand(),
 		a.publishCommand(),
 		a.eventsCommand(),
 		a.jobsCommand(),
@@ -51,7 +66,29 @@ the command itself), 2 wrong usage.`,
 	)
 	ctx, cancel := env.Context(ctx)
 	defer cancel()
-	return proc.Execute(ctx, env, cmd)
+	code := proc.Execute(ctx, env, cmd)
+	switch {
+	case a.exit != 0:
+		return a.exit
+	case code == proc.ExitFailed:
+		return cmp.Or(stopCode(context.Cause(ctx)), code)
+	default:
+		return code
+	}
+}
+
+// stopCode returns the exit code for a command that a signal stopped, 0 if none
+// did.
+func stopCode(cause error) int {
+	stopped, ok := errors.AsType[proc.StoppedError](cause)
+	switch {
+	case !ok:
+		return 0
+	case stopped.Signal == os.Interrupt:
+		return exitInterrupted
+	default:
+		return exitTerminated
+	}
 }
 
 // connect opens the bus.

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +37,8 @@ import (
 //	job VAR SOURCE EVENT RULE [STATE]
 //	                            sets VAR to the id of the job, once it is stored (in the state)
 //	lines FILE N TYPE           checks that FILE is N lines of JSON, events of TYPE
+//	types FILE WANT             checks that the events in FILE are of the types in WANT
+//	exitcode N ARGS...          runs jet and checks its exit code
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -48,6 +53,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"envsubst": envsubst, "bus": startBus, "reload": reload, "forge": forge, "judged": judged, "job": job, "lines": lines,
+			"types": types, "exitcode": exitCode,
 		},
 	})
 }
@@ -181,5 +187,30 @@ func lines(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if want := args[1]; fmt.Sprint(n) != want {
 		ts.Fatalf("%d lines, want %s\n%s", n, want, text)
+	}
+}
+
+func types(ts *testscript.TestScript, _ bool, args []string) {
+	seen := map[string]bool{}
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var e events.Event
+		ts.Check(json.Unmarshal([]byte(line), &e))
+		seen[e.Type()] = true
+	}
+	if got := strings.Join(slices.Sorted(maps.Keys(seen)), "\n") + "\n"; got != ts.ReadFile(args[1]) {
+		ts.Fatalf("events of the types\n%s", got)
+	}
+}
+
+func exitCode(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec("jet", args[1:]...)
+	code := 0
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
 }

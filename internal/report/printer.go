@@ -1,11 +1,8 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,17 +20,16 @@ const (
 // tasks, and a recap of them all. It is not safe for concurrent use. Write
 // errors are kept for [Printer.Err].
 type Printer struct {
+	// Verbose shows the output of every command, not of failed ones only.
+	Verbose bool
+
 	w      io.Writer
 	colour bool
 	err    error
 
 	play, task string
+	check      bool
 	hosts      map[string]*hostRecap
-}
-
-type hostRecap struct {
-	engine.Stats
-	spent time.Duration
 }
 
 // NewPrinter returns a printer to w. Colours are for terminals.
@@ -51,7 +47,7 @@ func (p *Printer) printf(format string, args ...any) {
 }
 
 func (p *Printer) paint(sgr, s string) string {
-	if !p.colour {
+	if !p.colour || sgr == "" {
 		return s
 	}
 	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
@@ -59,72 +55,126 @@ func (p *Printer) paint(sgr, s string) string {
 
 // Reset forgets the results so far: a new attempt begins.
 func (p *Printer) Reset() {
-	p.play, p.task = "", ""
+	p.play, p.task, p.check = "", "", false
 	clear(p.hosts)
 }
 
 // Task prints one result.
 func (p *Printer) Task(t events.TaskFinished) {
-	if p.play != t.Play {
-		p.play, p.task = t.Play, ""
-		p.printf("\n%s\n", p.paint(bold, "play: "+proc.Printable(t.Play)))
-	}
-	kind := "task"
-	if t.Handler {
-		kind = "handler"
-	}
-	name := t.Task
-	if t.Role != "" {
-		name = t.Role + ": " + name
-	}
-	if id := t.Place + kind + name; p.task != id {
-		p.task = id
-		p.printf("  %s: %s (%s)\n", kind, proc.Printable(name), proc.Printable(t.Module))
-	}
+	p.heading(t.Play, t.Role, t.Task, t.Module, t.Place, t.Handler)
 	p.count(t)
 	p.result(t)
 }
 
-func (p *Printer) count(t events.TaskFinished) {
-	h := p.hosts[t.Host]
-	if h == nil {
-		h = &hostRecap{}
-		p.hosts[t.Host] = h
+// Play begins a play: its tasks come under a heading of its own, even if the one
+// before has the same name.
+func (p *Printer) Play() { p.play, p.task = "", "" }
+
+// Retry prints that a task is going to be tried again.
+func (p *Printer) Retry(t events.TaskRetrying) {
+	p.heading(t.Play, t.Role, t.Task, t.Module, t.Place, t.Handler)
+	p.printf("    %-16s %s\n", where(t.Host, t.Delegate), p.paint(yellow, fmt.Sprintf("failed, trying again (attempt %d)", t.Attempts+1)))
+	p.indent(t.Message)
+}
+
+// heading names the play and the task of what follows, unless it is done.
+func (p *Printer) heading(play, role, task, module, place string, handler bool) {
+	if p.play != play {
+		p.play, p.task = play, ""
+		p.printf("\n%s\n", p.paint(bold, "play: "+proc.Printable(play)))
 	}
-	h.spent += time.Duration(t.DurationMS * float64(time.Millisecond))
-	h.Add(engine.Status(t.Status), t.Changed)
+	kind := "task"
+	if handler {
+		kind = "handler"
+	}
+	name := full(role, task)
+	if id := place + kind + name; p.task != id {
+		p.task = id
+		p.printf("  %s: %s (%s)\n", kind, proc.Printable(name), proc.Printable(module))
+	}
+}
+
+// full is a task's name with that of its role.
+func full(role, task string) string {
+	if role == "" {
+		return task
+	}
+	return role + ": " + task
+}
+
+// where names a host, and the one that a task was delegated to.
+func where(host, delegate string) string {
+	if delegate == "" {
+		return proc.Printable(host)
+	}
+	return proc.Printable(host + " -> " + delegate)
 }
 
 func (p *Printer) result(t events.TaskFinished) {
 	status, sgr := words(t)
-	line := fmt.Sprintf("    %-16s %s", proc.Printable(t.Host), p.paint(sgr, status))
-	failed := t.Status == string(engine.StatusFailed) || t.Status == string(engine.StatusIgnored) ||
-		t.Status == string(engine.StatusUnreachable)
+	line := fmt.Sprintf("    %-16s %s", where(t.Host, t.Delegate), p.paint(sgr, status))
+	failed := failure(engine.Status(t.Status))
 	if len(t.Fields) > 0 && !failed {
 		line += " (" + proc.Printable(strings.Join(t.Fields, ", ")) + ")"
 	}
 	if t.Attempts > 1 {
 		line += fmt.Sprintf(" after %d attempts", t.Attempts)
 	}
-	if d := time.Duration(t.DurationMS * float64(time.Millisecond)); d >= time.Second {
+	if d := spent(t); d >= time.Second {
 		line += " " + d.Round(100*time.Millisecond).String()
 	}
 	p.printf("%s\n", line)
 	if t.Message != "" {
-		where := ""
+		place := ""
 		// A message about the same file knows a better place.
 		if file, _, _ := strings.Cut(t.Place, ":"); failed && file != "" && !strings.HasPrefix(t.Message, file+":") {
-			where = t.Place + ": "
+			place = t.Place + ": "
 		}
-		p.indent(where + t.Message)
+		p.indent(place + t.Message)
 	}
-	if failed && t.Command != nil {
-		p.indent("$ " + t.Command.Cmd)
-		p.indent(t.Command.Stdout)
-		p.indent(t.Command.Stderr)
-		if t.Command.Truncated {
-			p.indent("(there was more output; it was cut)")
+	p.diff(t.Diff)
+	if t.Command != nil && (failed || p.Verbose) {
+		p.command(t.Command)
+	}
+}
+
+// failure says whether a status is that of a failure, with whatever end.
+func failure(s engine.Status) bool {
+	switch s {
+	case engine.StatusFailed, engine.StatusUnreachable, engine.StatusIgnored, engine.StatusRescued:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *Printer) command(c *events.Command) {
+	p.indent("$ " + c.Cmd)
+	p.indent(c.Stdout)
+	p.indent(c.Stderr)
+	if c.Truncated {
+		p.indent("(there was more output; it was cut)")
+	}
+}
+
+// diff prints unified diffs.
+func (p *Printer) diff(text string) {
+	if text = strings.TrimRight(text, "\n"); text == "" {
+		return
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		sgr := ""
+		switch {
+		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
+			sgr = bold
+		case strings.HasPrefix(line, "@@"):
+			sgr = cyan
+		case strings.HasPrefix(line, "+"):
+			sgr = green
+		case strings.HasPrefix(line, "-"):
+			sgr = red
 		}
+		p.printf("      %s\n", p.paint(sgr, proc.Printable(line)))
 	}
 }
 
@@ -157,39 +207,13 @@ func words(t events.TaskFinished) (text, sgr string) {
 	switch s {
 	case engine.StatusFailed, engine.StatusUnreachable:
 		return strings.ToUpper(t.Status), red
-	case engine.StatusIgnored:
-		return "failed (ignored)", yellow
+	case engine.StatusIgnored, engine.StatusRescued:
+		return "failed (" + t.Status + ")", yellow
 	case engine.StatusSkipped:
 		return t.Status, yellow
 	case engine.StatusMatched, engine.StatusPassive:
 		return t.Status, green
 	default:
 		return t.Status, cyan
-	}
-}
-
-// Recap prints a line for each host with its counts and the time its tasks took.
-func (p *Printer) Recap() {
-	if len(p.hosts) == 0 {
-		p.printf("\nrecap: no task ran\n")
-		return
-	}
-	p.printf("\n%s\n", p.paint(bold, "recap"))
-	wide := 4
-	for name := range p.hosts {
-		wide = max(wide, len(name))
-	}
-	p.printf("  %-*s %5s %8s %8s %7s %8s %12s %9s\n", wide, "host", "ok", "changed", "skipped", "failed", "ignored", "unreachable", "time")
-	for _, name := range slices.SortedFunc(maps.Keys(p.hosts), cmp.Compare[string]) {
-		h := p.hosts[name]
-		sgr := green
-		switch {
-		case h.Failed+h.Unreachable > 0:
-			sgr = red
-		case h.Changed > 0:
-			sgr = cyan
-		}
-		p.printf("  %s %5d %8d %8d %7d %8d %12d %9s\n", p.paint(sgr, fmt.Sprintf("%-*s", wide, proc.Printable(name))),
-			h.OK, h.Changed, h.Skipped, h.Failed, h.Ignored, h.Unreachable, h.spent.Round(time.Millisecond))
 	}
 }

@@ -25,6 +25,7 @@ func Task(e engine.Event) events.TaskFinished {
 		Module:     e.Module,
 		Handler:    e.Handler,
 		Host:       e.Host,
+		Delegate:   e.Delegate,
 		Status:     string(e.Status),
 		Changed:    e.Changed,
 		Check:      e.Check,
@@ -32,10 +33,14 @@ func Task(e engine.Event) events.TaskFinished {
 		Items:      e.Items,
 		Attempts:   e.Attempts,
 		Started:    e.Started.UTC(),
-		DurationMS: float64(e.Duration.Round(time.Microsecond)) / float64(time.Millisecond),
+		DurationMS: Milliseconds(e.Duration),
 		Place:      e.Pos.String(),
 	}
 	t.Message, _ = cut(e.Message, maxMessage)
+	var cutDiff bool
+	if t.Diff, cutDiff = cut(e.Diff, MaxOutput); cutDiff {
+		t.Diff += "\n(the rest of the difference was cut off)\n"
+	}
 	if c := e.Command; c != nil {
 		var cutOut, cutErr bool
 		t.Command = &events.Command{RC: c.RC}
@@ -45,6 +50,11 @@ func Task(e engine.Event) events.TaskFinished {
 		t.Command.Truncated = cutOut || cutErr
 	}
 	return t
+}
+
+// Milliseconds returns d as events carry it, exact to the microsecond.
+func Milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
 // cut returns s, or its beginning if it is longer than limit bytes.

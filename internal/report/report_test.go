@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/events"
 )
@@ -48,9 +50,11 @@ play: web
       | site.yml:10:8: item 2: "x" is not defined
 
 recap
-  host    ok  changed  skipped  failed  ignored  unreachable      time
-  a        2        1        0       1        0            0       3ms
-  b        1        0        0       1        1            0        0s
+  host    ok  changed  skipped  failed  ignored  rescued  unreachable      time
+  a        2        1        0       1        0        0            0       3ms
+  b        1        0        0       1        1        0            0        0s
+
+check mode: failed on a, b; changes would be made on 1 of 2 hosts
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -60,12 +64,56 @@ recap
 	}
 }
 
+func TestPrinterTellsOfDetours(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	p := NewPrinter(&out, true)
+	p.Verbose = true
+	p.Retry(events.TaskRetrying{Play: "web", Task: "wait", Module: "shell", Host: "a", Delegate: "lb", Attempts: 1, Message: "exit status 1"})
+	p.Task(events.TaskFinished{
+		Play: "web", Task: "wait", Module: "shell", Host: "a", Delegate: "lb", Status: "executed", Attempts: 2,
+		Command: &events.Command{Cmd: "true", Stdout: "yes\n", Truncated: true},
+	})
+	p.Task(events.TaskFinished{
+		Play: "web", Task: "cp", Module: "copy", Host: "a", Status: "modified", Changed: true,
+		Diff: "--- /etc/motd\n+++ /etc/motd\n@@ -1 +1 @@\n-old\x1b[2J\n+new\n same\n",
+	})
+	p.Play()
+	p.Task(events.TaskFinished{Play: "web", Task: "cp", Module: "copy", Host: "a", Status: "rescued", Message: "no", Place: "s.yml:1:1"})
+	want := "\n\x1b[1mplay: web\x1b[0m\n" +
+		"  task: wait (shell)\n" +
+		"    a -> lb          \x1b[33mfailed, trying again (attempt 2)\x1b[0m\n" +
+		"      | exit status 1\n" +
+		"    a -> lb          \x1b[36mexecuted\x1b[0m after 2 attempts\n" +
+		"      | $ true\n" +
+		"      | yes\n" +
+		"      | (there was more output; it was cut)\n" +
+		"  task: cp (copy)\n" +
+		"    a                \x1b[36mmodified\x1b[0m\n" +
+		"      \x1b[1m--- /etc/motd\x1b[0m\n" +
+		"      \x1b[1m+++ /etc/motd\x1b[0m\n" +
+		"      \x1b[36m@@ -1 +1 @@\x1b[0m\n" +
+		"      \x1b[31m-old\uFFFD[2J\x1b[0m\n" +
+		"      \x1b[32m+new\x1b[0m\n" +
+		"       same\n" +
+		"\n\x1b[1mplay: web\x1b[0m\n" +
+		"  task: cp (copy)\n" +
+		"    a                \x1b[33mfailed (rescued)\x1b[0m\n" +
+		"      | s.yml:1:1: no\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}
+
 func TestTaskCutsLongOutput(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", MaxOutput)
-	got := Task(engine.Event{Host: "a", Command: &engine.CommandResult{Cmd: "x", Stdout: long}, Duration: 1500 * time.Microsecond})
+	got := Task(engine.Event{Host: "a", Diff: long, Command: &engine.CommandResult{Cmd: "x", Stdout: long}, Duration: 1500 * time.Microsecond})
 	if !got.Command.Truncated || len(got.Command.Stdout) > MaxOutput || !strings.HasPrefix(long, got.Command.Stdout) {
 		t.Errorf("stdout of %d bytes, truncated %v", len(got.Command.Stdout), got.Command.Truncated)
+	}
+	if len(got.Diff) > MaxOutput+100 || !strings.HasSuffix(got.Diff, "\n(the rest of the difference was cut off)\n") {
+		t.Errorf("diff of %d bytes", len(got.Diff))
 	}
 	if got.DurationMS != 1.5 {
 		t.Errorf("duration %v ms, want 1.5", got.DurationMS)

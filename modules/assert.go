@@ -33,6 +33,9 @@ func (m *assert) Validate() error {
 	return nil
 }
 
+// Offline says that the host is not needed.
+func (m *assert) Offline() bool { return true }
+
 func (m *assert) Query(context.Context, *engine.Host) (engine.Plan, error) {
 	return engine.Plan{Need: engine.Passive}, nil
 }

@@ -15,6 +15,9 @@ type debug struct {
 	Vars []string `yaml:"vars"`
 }
 
+// Offline says that the host is not needed.
+func (m *debug) Offline() bool { return true }
+
 func (m *debug) Query(context.Context, *engine.Host) (engine.Plan, error) {
 	return engine.Plan{Need: engine.Passive}, nil
 }

@@ -12,6 +12,9 @@ type echo struct {
 	Msg string `yaml:"msg,required"`
 }
 
+// Offline says that the host is not needed.
+func (m *echo) Offline() bool { return true }
+
 func (m *echo) Query(context.Context, *engine.Host) (engine.Plan, error) {
 	return engine.Plan{Need: engine.Passive}, nil
 }

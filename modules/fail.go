@@ -13,6 +13,9 @@ type fail struct {
 	Msg string `yaml:"msg"`
 }
 
+// Offline says that the host is not needed.
+func (m *fail) Offline() bool { return true }
+
 func (m *fail) Query(context.Context, *engine.Host) (engine.Plan, error) {
 	return engine.Plan{Need: engine.Passive}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
@@ -22,6 +23,8 @@ func (f *fakeHost) Dial(context.Context, conn.Target) (conn.Conn, error) { retur
 func (f *fakeHost) User() string { return "root" }
 
 func (f *fakeHost) As(context.Context, conn.Become) (conn.Conn, error) { return f, nil }
+
+func (f *fakeHost) RTT() time.Duration { return 0 }
 
 func (f *fakeHost) Close() error { return nil }
 

@@ -28,6 +28,9 @@ func (m *set) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Offline says that the host is not needed.
+func (m *set) Offline() bool { return true }
+
 func (m *set) Query(context.Context, *engine.Host) (engine.Plan, error) {
 	return engine.Plan{Need: engine.Passive}, nil
 }

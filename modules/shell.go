@@ -63,15 +63,15 @@ func (m *shell) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (engin
 		h.Set(string(m.Save), seen)
 	}
 	if err := m.failure(h, done, seen); err != nil {
-		return engine.Result{Command: &done}, err
+		return engine.Result{Command: &done, Data: seen}, err
 	}
 	changed := true
 	if m.ChangedWhen.Text != "" {
 		if changed, err = h.Eval(m.ChangedWhen, seen); err != nil {
-			return engine.Result{Command: &done}, fmt.Errorf("evaluating changed_when: %w", err)
+			return engine.Result{Command: &done, Data: seen}, fmt.Errorf("evaluating changed_when: %w", err)
 		}
 	}
-	return engine.Result{Passive: !changed, Command: &done}, nil
+	return engine.Result{Passive: !changed, Command: &done, Data: seen}, nil
 }
 
 // failure returns the error that the command amounts to, if it does.

@@ -40,7 +40,11 @@ func (m *templateFile) Query(ctx context.Context, h *engine.Host) (engine.Plan, 
 	if !utf8.Valid(text) {
 		return engine.Plan{}, fmt.Errorf("template %s is not UTF-8 text; use the copy module for other files", name)
 	}
-	out, err := h.Render(name, string(text), nil)
+	environ := make(map[string]any, len(h.Environ))
+	for k, v := range h.Environ {
+		environ["ENV_"+k] = v
+	}
+	out, err := h.Render(name, string(text), environ)
 	if err != nil {
 		return engine.Plan{}, err
 	}

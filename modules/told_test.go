@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
@@ -31,6 +32,8 @@ type toldHost struct {
 }
 
 func (h *toldHost) Dial(context.Context, conn.Target) (conn.Conn, error) { return h, nil }
+
+func (h *toldHost) RTT() time.Duration { return 0 }
 
 func (h *toldHost) Close() error { return nil }
 

@@ -9,53 +9,81 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/inventory"
 	"github.com/jet-bus/jet-bus/examples"
 	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
+	"github.com/jet-bus/jet-bus/modules"
 )
 
-// TestReadme checks that the README names every file, and no other.
+// directories are the examples.
+var directories = []string{"quickstart", "webapp"}
+
+// TestReadme checks that every README names every file, and no other.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	quickstart := examples.Quickstart()
-	readme, err := fs.ReadFile(quickstart, "README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := strings.Count(string(readme), "\n| `")
-	files := 0
-	err = fs.WalkDir(quickstart, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || name == "README.md" {
-			return err
-		}
-		files++
-		if !strings.Contains(string(readme), "\n| `"+name+"` |") {
-			t.Errorf("the README has no row for %s", name)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if files == 0 || rows != files {
-		t.Errorf("%d rows for %d files", rows, files)
-	}
-}
-
-// TestYAML checks that rules, playbooks and inventory are YAML as jet-bus reads it.
-func TestYAML(t *testing.T) {
-	t.Parallel()
-	quickstart := examples.Quickstart()
-	for _, name := range []string{
-		"rules/quickstart.yml", "playbooks/upgrade.yml", "inventory/groups/web", "inventory/group_vars/web",
-	} {
-		data, err := fs.ReadFile(quickstart, name)
+	for _, dir := range directories {
+		example := os.DirFS(dir)
+		readme, err := fs.ReadFile(example, "README.md")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := strictyaml.Parse(name, data); err != nil {
-			t.Error(err)
+		rows := strings.Count(string(readme), "\n| `")
+		files := 0
+		err = fs.WalkDir(example, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || name == "README.md" {
+				return err
+			}
+			files++
+			if !strings.Contains(string(readme), "\n| `"+name+"` |") {
+				t.Errorf("the README of %s has no row for %s", dir, name)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
+		if files == 0 || rows != files {
+			t.Errorf("%s: %d rows for %d files", dir, rows, files)
+		}
+	}
+}
+
+// TestPlaybooks checks that the rules are YAML as jet-bus reads it, and that the
+// playbooks and inventories hold no fault.
+func TestPlaybooks(t *testing.T) {
+	t.Parallel()
+	reg, err := engine.NewRegistry(modules.Table()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range directories {
+		playbooks, err := filepath.Glob(filepath.Join(dir, "playbooks", "*.yml"))
+		if err != nil || len(playbooks) == 0 {
+			t.Fatalf("no playbooks in %s: %v", dir, err)
+		}
+		inv, err := inventory.Load(t.Context(), filepath.Join(dir, "inventory"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range playbooks {
+			pb, err := engine.Parse(file, reg, engine.ParseOptions{})
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if hosts, err := pb.Hosts(inv, nil); err != nil || len(hosts) == 0 {
+				t.Errorf("%s has %d hosts: %v", file, len(hosts), err)
+			}
+		}
+	}
+	rules, err := os.ReadFile("quickstart/rules/quickstart.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := strictyaml.Parse("quickstart.yml", rules); err != nil {
+		t.Error(err)
 	}
 }
 

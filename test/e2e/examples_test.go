@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jet-bus/jet-bus/test/lab"
+)
+
+// TestExamples runs the playbooks that we show to people, twice: the second run
+// changes nothing.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	hosts := lab.Hosts(t, 2)
+	examples, err := filepath.Abs("../../examples")
+	must(t, err)
+	inventory := filepath.Join(t.TempDir(), "inventory")
+	writeInventory(t, inventory, hosts)
+	home := t.TempDir()
+	run := func(t *testing.T, args ...string) output {
+		t.Helper()
+		all := append([]string{"run", "-i", inventory, "--known-hosts", hosts[0].KnownHosts, "--json"}, args...)
+		return runCommand(t, environment(home), "jet", all...)
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+	}{
+		{"quickstart", []string{"quickstart/playbooks/upgrade.yml", "-e", `{"app_root": "/var/tmp/quickstart"}`}},
+		{"webapp", []string{"webapp/playbooks/site.yml", "-i", filepath.Join(examples, "webapp/inventory")}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := append([]string{filepath.Join(examples, tt.args[0])}, tt.args[1:]...)
+			for again := range 2 {
+				out := run(t, args...)
+				rs := results(t, strings.Split(out.stdout, "\n"))
+				if out.code != 0 || out.stderr != "" {
+					t.Fatalf("run %d: exit code %d: %s%s", again+1, out.code, out.stderr, out.stdout)
+				}
+				if n := len(changed(rs)); (n == 0) != (again == 1) {
+					t.Errorf("run %d changed (by module): %v", again+1, changed(rs))
+				}
+			}
+		})
+	}
+	t.Run("rescue", func(t *testing.T) {
+		// No one but root may listen there, so the first host fails, and the
+		// second is left alone.
+		out := run(t, filepath.Join(examples, "webapp/playbooks/site.yml"), "-e", `{"app_port": 81}`)
+		rs := results(t, strings.Split(out.stdout, "\n"))
+		failed := map[string]string{}
+		for _, r := range rs {
+			if r.Host != "host1" {
+				t.Fatalf("%s was worked on", r.Host)
+			}
+			if r.Status == "failed" {
+				failed[r.Task] = ""
+			}
+		}
+		want := map[string]string{"Ask it": "", "fail": ""}
+		if diff := cmp.Diff(want, failed); out.code != 1 || diff != "" || !strings.Contains(out.stdout, "Permission denied") {
+			t.Errorf("exit code %d, failed (-want +got):\n%s\n%s", out.code, diff, out.stdout)
+		}
+		if got := on(t, hosts[1], "systemctl", "is-active", "webapp"); got != "active\n" {
+			t.Errorf("the second host's application is %s", got)
+		}
+	})
+}

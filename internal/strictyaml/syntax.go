@@ -20,8 +20,12 @@ var (
 	ofParser = regexp.MustCompile(`^(did not find expected (<|node content|key|',' or|'-' indicator)|found (duplicate|undefined tag|incompatible))`)
 	// noToken finds a character that no plain text begins with.
 	noToken = regexp.MustCompile("(?:^|[\\s\\[{,])([@`%])")
-	// bareTemplate finds a template that lacks quotes.
-	bareTemplate = regexp.MustCompile(`(?:^|: |- )\s*(\{\{)`)
+	// bareTemplate finds a template that lacks quotes: at the beginning of a text,
+	// or in a text inside of braces.
+	bareTemplate = regexp.MustCompile(`(?:^|: |- |[{,]\s*[\w.-]+: +[^\s"'{},\[\]][^"'{},\[\]]*)\s*(\{\{)`)
+	// bareMember finds a member of a list in brackets that lacks quotes: a text
+	// with a bracket in it, or one that begins with an exclamation mark.
+	bareMember = regexp.MustCompile(`[\[,]\s*([^\s"'{}\[\],]+\[[^\s"'\[\],]+\]|![^\s"'{}\[\],]+[\],])`)
 )
 
 // syntaxError places a fault that yaml.v3 found. That gives a line at best.
@@ -62,6 +66,11 @@ func (f *File) syntaxError(err error) error {
 	case strings.HasPrefix(msg, "did not find expected") && bare != nil:
 		column(bare[2])
 		msg += "; " + quoteHint
+	case msg == "did not find expected ',' or ']'":
+		if m := bareMember.FindStringSubmatchIndex(line); m != nil {
+			column(m[2])
+			msg = "a text with [ in it, or ! before it, needs quotes inside of brackets"
+		}
 	}
 	return p.Errorf("%s", msg)
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,6 +18,10 @@ type builder struct {
 
 	groupFiles, hostFiles []entry // files of variables
 
+	// described holds the groups that a source has a word of their own for, and
+	// not only as the subgroup of another.
+	described map[string]bool
+
 	ranged int // how many hosts ranges made so far
 }
 
@@ -26,9 +31,16 @@ func newBuilder() *builder {
 		children:  map[string]map[string]bool{},
 		groupVars: map[string]map[string]any{},
 		hostVars:  map[string]map[string]any{},
+		described: map[string]bool{},
 	}
-	b.addGroup(all)
+	b.describe(all)
 	return b
+}
+
+// describe adds a group that a source describes.
+func (b *builder) describe(name string) {
+	b.addGroup(name)
+	b.described[name] = true
 }
 
 func (b *builder) addGroup(name string) {
@@ -116,9 +128,27 @@ func (b *builder) build() *Inventory {
 		slices.Sort(h.Direct)
 	}
 	inv.hosts = slices.SortedFunc(maps.Values(hosts), byName)
-	inv.warnings = append(unused("group", b.groupFiles, slices.Collect(maps.Keys(inv.groups))),
-		unused("host", b.hostFiles, slices.Collect(maps.Keys(hosts)))...)
+	inv.warnings = slices.Concat(
+		unused("group", b.groupFiles, slices.Collect(maps.Keys(inv.groups))),
+		unused("host", b.hostFiles, slices.Collect(maps.Keys(hosts))),
+		b.empty(inv),
+	)
 	return inv
+}
+
+// empty lists the subgroups that nothing describes: they may be misspelt.
+func (b *builder) empty(inv *Inventory) []string {
+	known := slices.Sorted(maps.Keys(b.described))
+	var out []string
+	for _, name := range inv.Groups() {
+		if b.described[name] {
+			continue
+		}
+		parents := slices.DeleteFunc(slices.Clone(inv.groups[name].parents), func(p string) bool { return p == all })
+		out = append(out, fmt.Sprintf("group %q, a subgroup of %s, is described nowhere and has no hosts%s",
+			name, cmp.Or(strings.Join(parents, ", "), all), nearest(name, known)))
+	}
+	return out
 }
 
 // childrenOf lists the subgroups of a group, without itself.

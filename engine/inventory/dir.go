@@ -71,7 +71,7 @@ func (b *builder) loadDir(dir string) error {
 }
 
 func (b *builder) loadGroup(f entry) error {
-	b.addGroup(f.name)
+	b.describe(f.name)
 	doc, err := f.parse()
 	if err != nil || doc.Root == nil {
 		return err

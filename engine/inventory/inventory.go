@@ -57,8 +57,8 @@ func (inv *Inventory) Host(name string) (*Host, bool) {
 func (inv *Inventory) Groups() []string { return slices.Sorted(maps.Keys(inv.groups)) }
 
 // Warnings says which files of variables are for no host or group of the
-// inventory, one sentence each, sorted; they have no effect. The slice is the
-// caller's.
+// inventory, and so have no effect, and which subgroups nothing describes, one
+// sentence each, sorted. The slice is the caller's.
 func (inv *Inventory) Warnings() []string { return slices.Clone(inv.warnings) }
 
 // Select returns the hosts of groups and of their subgroups, each once, sorted

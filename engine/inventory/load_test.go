@@ -83,7 +83,7 @@ cat <<'JSON'
 {
   "web": {"hosts": ["w1"], "children": ["canary"], "vars": {"port": 80, "ratio": 1.0, "l": [1], "big": 18446744073709551615}},
   "canary": {"hostvars": {"w9": {"smile": "\ud83d\ude00", "level": "script"}}},
-  "_ignored": {"hosts": ["nobody"]},
+  "_ignored": {"hosts": ["nobody"]}, "_version": 2, "_own": ["x"],
   "_meta": {"hostvars": {"w1": {"level": "script"}, "lone": {}}}
 }
 JSON
@@ -154,8 +154,23 @@ host_vars/w2.yml is not used: there is no host "w2"; did you mean "w1"?`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	if w := load(t, tree(t, "-- groups/web --\n")).Warnings(); len(w) > 0 {
+	if w := load(t, tree(t, "-- groups/web --\n-- groups/site --\nsubgroups: [web]\n")).Warnings(); len(w) > 0 {
 		t.Errorf("warnings %q", w)
+	}
+	// A subgroup without a file is a warning, one that a program names is not.
+	dir = tree(t, `
+-- groups/web.yml --
+hosts: [w1]
+-- groups/site.yml --
+subgroups: [wbe, eu]
+-- i.sh --
+#!/bin/sh
+echo '{"eu": {"children": ["ungrouped"]}}'
+`)
+	want = `group "wbe", a subgroup of site, is described nowhere and has no hosts; did you mean "web"?`
+	got = strings.Join(load(t, dir, filepath.Join(dir, "i.sh")).Warnings(), "\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("warnings about subgroups (-want +got):\n%s", diff)
 	}
 }
 

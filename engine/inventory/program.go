@@ -21,6 +21,9 @@ import (
 // maxStderr is how much of a program's complaints an error shows, in bytes.
 const maxStderr = 4096
 
+// meta is the name under which a program may print the variables of all hosts.
+const meta = "_meta"
+
 // programGroup is a group as a program prints it.
 type programGroup struct {
 	Hosts    []string                  `json:"hosts"`
@@ -74,13 +77,10 @@ func complaint(stderr []byte) string {
 }
 
 func (b *builder) addProgramGroup(name string, g programGroup) error {
-	switch {
-	case name == "_meta":
+	if name == meta {
 		name = all
-	case strings.HasPrefix(name, "_"):
-		return nil
 	}
-	b.addGroup(name)
+	b.describe(name)
 	for _, h := range g.Hosts {
 		r, err := parseRange(h)
 		if err == nil {
@@ -92,6 +92,7 @@ func (b *builder) addProgramGroup(name string, g programGroup) error {
 	}
 	for _, c := range g.Children {
 		b.addChild(name, c)
+		b.describe(c) // a program does not misspell
 	}
 	b.addGroupVars(name, g.Vars)
 	for h, vars := range g.HostVars {
@@ -118,6 +119,9 @@ func decodeGroups(data []byte) (map[string]programGroup, error) {
 	groups := make(map[string]programGroup, len(raw))
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		if strings.HasPrefix(name, "_") && name != meta {
+			continue // the program's own, whatever it is
+		}
 		g, err := decodeGroup(raw[name])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("output: group %q: %w", name, err))

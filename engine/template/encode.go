@@ -145,5 +145,9 @@ func yamlNode(v any) (*yaml.Node, error) {
 func yamlText(s string) (*yaml.Node, error) {
 	n := new(yaml.Node)
 	err := n.Encode(s)
+	if s == "<<" {
+		// It would be written as the tag of a merge.
+		n.Tag, n.Style = "!!str", yaml.DoubleQuotedStyle
+	}
 	return n, err
 }

@@ -16,6 +16,7 @@ func TestHelpers(t *testing.T) {
 		"nan": math.NaN(), "inf": math.Inf(1), "null": nil, "t": true, "l": []any{"a", int64(1)}, "l2": []any{"a", int64(1)},
 		"m": map[string]any{"k": []any{1.0, "yes", "0755", nil}, "a": "<x>"}, "q": "it's; rm -rf /", "lines": "a\nb",
 		"tiny": 1e-7, "huge": 1e21, "thousand": 1e3, "date": "2020-01-01",
+		"merge": map[string]any{"<<": "<<x"},
 	}
 	tests := []struct{ text, want string }{
 		{`{{eq i 5}}{{eq i "5"}}{{eq i 5.0}}{{eq f 5.0}}`, "truefalsefalsetrue"},
@@ -39,6 +40,7 @@ func TestHelpers(t *testing.T) {
 		{`{{to_json m}}`, `{"a":"<x>","k":[1.0,"yes","0755",null]}`},
 		{`{{to_json big}}{{to_json t}}{{to_json "a\"b"}}`, `18446744073709551615true"a\"b"`},
 		{"{{to_yaml m}}", "a: <x>\nk:\n  - 1.0\n  - \"yes\"\n  - \"0755\"\n  - null"},
+		{"{{to_yaml merge}}", "\"<<\": <<x"},
 		{`{{to_yaml lines}};{{to_yaml date}}`, "|-\n  a\n  b;\"2020-01-01\""},
 		{`{{base64 "hi"}} {{sha256 ""}}`, "aGk= e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
 		{`{{quote q}} {{quote i}} {{quote ""}} {{quote this.null}}`, `'it'\''s; rm -rf /' '5' '' ''`},

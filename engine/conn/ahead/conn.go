@@ -23,7 +23,7 @@ func (m *Memory) Preview(c conn.Conn) conn.Conn {
 // where that is still true; everything else passes through.
 func (m *Memory) Query(c conn.Conn) conn.Conn {
 	return &reader{Conn: c, m: m, answer: func(ctx context.Context, k key, read func() (any, error)) (any, error) {
-		if v, err, ok := m.recall(ctx, k); ok {
+		if v, ok, err := m.recall(ctx, k); ok {
 			return v, err
 		}
 		return read()

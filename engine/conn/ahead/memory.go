@@ -74,18 +74,18 @@ func (m *Memory) ask(ctx context.Context, k key, read func() (any, error)) (any,
 
 // recall returns an answer that was read ahead and is still true. One that is
 // under way is waited for.
-func (m *Memory) recall(ctx context.Context, k key) (any, error, bool) {
+func (m *Memory) recall(ctx context.Context, k key) (v any, ok bool, err error) {
 	m.mu.Lock()
 	e, ok := m.fresh(k)
 	m.mu.Unlock()
 	if !ok {
-		return nil, nil, false
+		return nil, false, nil
 	}
-	v, err := e.wait(ctx)
+	v, err = e.wait(ctx)
 	if !settled(err) || e.epoch != m.epoch.Now() {
-		return nil, nil, false
+		return nil, false, nil
 	}
-	return v, err, true
+	return v, true, err
 }
 
 // fresh returns the entry of k if it is still true; the lock is held.

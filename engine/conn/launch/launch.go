@@ -24,9 +24,10 @@ const (
 	report = `if [ -r /proc/$$/stat ]; then
   read -r _jet_a _jet_b _jet_c _jet_d _jet_g _jet_e </proc/$$/stat
 else
-  _jet_g=$(($(ps -o pgid= -p $$)))
+  _jet_g=$(ps -o pgid= -p $$ 2>/dev/null)
+  _jet_g=${_jet_g##*[!0-9]}
 fi
-echo "$1" $_jet_g
+echo "$1" ${_jet_g:-0}
 LANG=C; export LANG
 `
 	export = `_jet_s=
@@ -36,7 +37,8 @@ while IFS= read -r _jet_l && [ "$_jet_l" != . ]; do
 done
 eval "$_jet_s"
 `
-	onLifeline = `[ "${_jet_g:-0}" -gt 1 ] || exec "$@"
+	// Where the group is not known, nothing can be ended: no lifeline then.
+	onLifeline = `[ "${_jet_g:-0}" -gt 1 ] || exec "$@" </dev/null
 ` + guard
 )
 
@@ -83,9 +85,13 @@ func Prepare(b conn.Become, c conn.Cmd) (*Command, error) {
 		script.WriteString(export)
 	}
 	script.WriteString(shift)
-	if lifeline {
+	switch {
+	case lifeline:
 		script.WriteString(onLifeline)
-	} else {
+	case c.ReadOnly && len(argv) > 3 && argv[0] == "/bin/sh" && argv[1] == "-c":
+		// Our own scripts are run by the shell that is there already.
+		script.WriteString(`_jet_s=$3; shift 4; eval "$_jet_s"`)
+	default:
 		script.WriteString(`exec "$@"`)
 	}
 	prepared := start(b, script.String(), place, argv)

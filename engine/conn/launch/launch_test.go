@@ -126,6 +126,33 @@ func TestMarkInPieces(t *testing.T) {
 	})
 }
 
+// A host that prints the command line has not run it.
+func TestMarkOfARepeatedLine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []conn.Cmd{{Argv: []string{"true"}}, {Argv: []string{"true"}, Dir: "/"}, {Shell: "true"}} {
+		prepared, err := launch.Prepare(conn.Become{User: "web"}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		mark := prepared.Mark(&got)
+		_, _ = mark.Write([]byte("not allowed: " + prepared.Line() + "\n"))
+		if mark.Started() {
+			t.Errorf("%+v: started", c)
+		}
+		if !mark.Repeats(mark.Instead()) {
+			t.Errorf("%+v: instead it printed %q", c, mark.Instead())
+		}
+		if err := mark.Refused(nil); strings.Contains(err.Error(), "jet-") {
+			t.Errorf("%+v: the error shows the line: %v", c, err)
+		}
+		_, _ = mark.Write([]byte("but: " + prepared.Line() + "\n" + prepared.Argv[9] + " 7\nout"))
+		if !mark.Started() || mark.Group() != 7 || got.String() != "out" {
+			t.Errorf("%+v: started %t, group %d, output %q", c, mark.Started(), mark.Group(), got.String())
+		}
+	}
+}
+
 func TestMarkOfADirectory(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]error{"E": fs.ErrNotExist, "P": fs.ErrPermission, "12": nil, "": nil, "1": nil} {
@@ -162,6 +189,23 @@ func TestRefused(t *testing.T) {
 		if !errors.Is(err, conn.ErrBecome) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v", stderr, err)
 		}
+	}
+}
+
+// Shells for no logins speak on their standard output.
+func TestRefusedOnStdout(t *testing.T) {
+	t.Parallel()
+	prepared, err := launch.Prepare(conn.Become{User: "web", Template: "su web -c {{jet_command}}"}, conn.Cmd{Shell: "true"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := prepared.Mark(&bytes.Buffer{})
+	_, _ = mark.Write([]byte("This account is currently not available.\n"))
+	if err := mark.Refused(nil); !strings.Contains(err.Error(), "not available") {
+		t.Error(err)
+	}
+	if err := mark.Refused([]byte("su: no\n")); !strings.Contains(err.Error(), "su: no") {
+		t.Error(err)
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -232,4 +234,55 @@ func TestLifelineAndTermination(t *testing.T) {
 		conntest.Gone(t, 5*time.Second, pid)
 		_ = g.Wait()
 	})
+}
+
+// A host that does not tell the process group, with no /proc and a ps that takes
+// no such question, runs commands all the same.
+func TestGroupThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, ps := range map[string]string{"no ps": "", "no answer": "exit 1", "a listing": "echo 'PID USER'"} {
+		for shell, argv := range shells(t) {
+			t.Run(name+" "+shell, func(t *testing.T) {
+				t.Parallel()
+				bin := filepath.Join(dir, strings.ReplaceAll(name+shell, " ", "-"))
+				if err := os.Mkdir(bin, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if ps != "" {
+					if err := os.WriteFile(filepath.Join(bin, "ps"), []byte("#!/bin/sh\n"+ps+"\n"), 0o700); err != nil {
+						t.Fatal(err)
+					}
+				}
+				prepared, err := launch.Prepare(conn.Become{}, conn.Cmd{Argv: []string{"/bin/sh", "-c", "/bin/cat; echo out"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				words := slices.Concat([]string{"env", "PATH=" + bin}, find(t, argv), prepared.Argv[1:])
+				words[slices.Index(words, "-c")+1] = strings.ReplaceAll(prepared.Argv[2], "/proc/", "/no-such-proc/")
+				g := start(t, words, nil)
+				if line := g.line(t); line != prepared.Argv[4]+" 0\n" {
+					t.Errorf("the first line is %q", line)
+				}
+				// Its input is empty, although nobody closes it.
+				if out, code := g.end(t); out != "out\n" || code != 0 {
+					t.Errorf("output %q, code %d", out, code)
+				}
+				_ = g.Wait()
+				if g.stderr.Len() > 0 {
+					t.Errorf("stderr is %q", g.stderr.String())
+				}
+			})
+		}
+	}
+}
+
+// find returns argv with the program's path.
+func find(t *testing.T, argv []string) []string {
+	t.Helper()
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat([]string{path}, argv[1:])
 }

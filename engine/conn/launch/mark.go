@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -68,6 +69,17 @@ func (m *Mark) Err() error {
 	return m.fail
 }
 
+// Instead is what was printed in the place of a command that was not seen: a
+// forced command or a shell for no logins says why on its standard output.
+func (m *Mark) Instead() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return bytes.TrimSpace(bytes.Clone(m.head))
+}
+
+// Repeats reports whether text shows the command line, whose words may be secret.
+func (m *Mark) Repeats(text []byte) bool { return bytes.Contains(text, []byte(m.c.token)) }
+
 // Write implements [io.Writer].
 func (m *Mark) Write(p []byte) (int, error) {
 	m.mu.Lock()
@@ -76,16 +88,12 @@ func (m *Mark) Write(p []byte) (int, error) {
 		return m.w.Write(p)
 	}
 	m.head = append(m.head, p...)
-	at := bytes.Index(m.head, []byte(m.c.token+" "))
-	if at < 0 {
+	value, rest, ok := m.find()
+	if !ok {
 		m.head = tail(m.head)
 		return len(p), nil
 	}
-	value, rest, ok := bytes.Cut(m.head[at+len(m.c.token)+1:], []byte("\n"))
-	if !ok {
-		return len(p), nil
-	}
-	m.take(strings.TrimSpace(string(value)))
+	m.take(value)
 	m.done, m.head = true, nil
 	close(m.seen)
 	if len(m.said) > 0 {
@@ -99,6 +107,26 @@ func (m *Mark) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// find returns what stands behind the token, and what comes after that line. A
+// host that repeats the command line instead of running it (a forced command
+// may) prints the token too, with other words behind it.
+func (m *Mark) find() (value string, rest []byte, ok bool) {
+	for rest = m.head; ; {
+		_, behind, found := bytes.Cut(rest, []byte(m.c.token+" "))
+		line, after, whole := bytes.Cut(behind, []byte("\n"))
+		if !found || !whole {
+			return "", nil, false
+		}
+		if value = strings.TrimSpace(string(line)); verdict.MatchString(value) {
+			return value, after, true
+		}
+		rest = behind
+	}
+}
+
+// verdict is what the script prints behind the token.
+var verdict = regexp.MustCompile(`^([EP]|\d*)$`)
 
 // tail bounds what is kept while waiting for a word in it.
 func tail(b []byte) []byte {

@@ -9,8 +9,9 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// patience is how long sudo may take to ask for the password or to start the
-// command: behind a question of another kind it would wait for ever.
+// patience is how long sudo, or a template's command, may take to ask for the
+// password or to start the command: behind a question of another kind it would
+// wait for ever.
 const patience = 30 * time.Second
 
 // Stderr returns the writer for the command's standard error, whose own goes to
@@ -70,12 +71,30 @@ func (m *Mark) Feed(w io.Writer, end func() error, stdin io.Reader, over <-chan 
 		_, err = w.Write(m.c.Input)
 	}
 	if m.c.Lifeline {
+		if m.c.become.Template != "" && !m.starts(over) {
+			_ = end()
+		}
 		return
 	}
 	if err == nil && stdin != nil {
 		_, _ = io.Copy(w, stdin)
 	}
 	_ = end()
+}
+
+// starts reports whether the command is started in good time. A template's
+// command may ask for a password that nobody has: on a lifeline it would wait for
+// ever, at the end of its input it gives up.
+func (m *Mark) starts(over <-chan struct{}) bool {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-m.seen:
+	case <-over:
+	case <-late.C:
+		return false
+	}
+	return true
 }
 
 // answer reports whether the command has started, once sudo's question is
@@ -120,7 +139,27 @@ func (m *Mark) Refused(stderr []byte) error {
 	if m.wrong {
 		return fmt.Errorf("become %s: sudo does not accept the password: %w", m.c.become.User, conn.ErrBecome)
 	}
-	return Refused(m.c.become, append(bytes.Clone(stderr), m.said...))
+	said := bytes.TrimSpace(append(bytes.Clone(stderr), m.said...))
+	if len(said) == 0 {
+		// Shells for no logins speak there.
+		said = m.head
+	}
+	return Refused(m.c.become, m.without(said))
+}
+
+// without returns text without the command line, which may hold secrets: sudo
+// repeats it when it says that a user may not run it.
+func (m *Mark) without(text []byte) []byte {
+	if !m.Repeats(text) {
+		return text
+	}
+	before, _, _ := bytes.Cut(text, []byte("sh -c "))
+	before = before[bytes.LastIndexByte(before, '\n')+1:]
+	before, _, _ = bytes.Cut(before, []byte("/"))
+	if before = bytes.TrimRight(before, " '\""); len(before) == 0 {
+		return []byte("the command is refused")
+	}
+	return append(bytes.Clone(before), " this command"...)
 }
 
 // Reader returns r from behind the mark: what a server prints on r that was

@@ -7,9 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -73,7 +77,7 @@ exec "$@"
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	sudo := filepath.Join(t.TempDir(), "sudo")
-	if err := os.WriteFile(sudo, []byte(fakeSudo), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(sudo, []byte(fakeSudo), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
@@ -164,3 +168,58 @@ func TestReadOnly(t *testing.T) {
 		t.Errorf("output %q, want %q", out.String(), want)
 	}
 }
+
+// What sudo says about a command that a user may not run is told, the command is
+// not.
+func TestRefusedCommandIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, become := range []conn.Become{{User: "web"}, {User: "web", Password: "x"}, {User: "web", Template: "doas {{jet_command}}"}} {
+		prepared, err := launch.Prepare(become, conn.Cmd{Shell: "echo hush\necho hush"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := strings.Join(prepared.Argv[slices.Index(prepared.Argv, "-c")-1:], " ")
+		for said, want := range map[string]string{
+			"a lecture/\nSorry, user me is not allowed to execute '" + line + "' as web on host.\n": "become web: Sorry, user me is not allowed to execute this command: ",
+			line:                       "become web: the command is refused: ",
+			"sudo: unknown user web\n": "become web: sudo: unknown user web: ",
+		} {
+			mark := prepared.Mark(&bytes.Buffer{})
+			var rest bytes.Buffer
+			_, _ = io.WriteString(mark.Stderr(&rest), said)
+			if err := mark.Refused(rest.Bytes()); !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+				t.Errorf("%+v: error %v, want %q", become, err, want)
+			}
+		}
+	}
+}
+
+// A template's command that asks for a password is not waited for without end.
+func TestTemplateThatAsks(t *testing.T) {
+	t.Parallel()
+	for name, template := range map[string]string{
+		"starts": "sh -c {{jet_command}}", "asks": "read -r secret; : {{jet_command}}", "ends": ": {{jet_command}}",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			prepared, err := launch.Prepare(conn.Become{User: "web", Template: template}, conn.Cmd{Shell: "true"})
+			if err != nil || !prepared.Lifeline {
+				t.Fatalf("lifeline %t, error %v", prepared.Lifeline, err)
+			}
+			mark := prepared.Mark(&bytes.Buffer{})
+			over, ended := make(chan struct{}), false
+			switch name {
+			case "starts":
+				_, _ = mark.Write([]byte(token.FindString(prepared.Argv[2]) + " 7\n"))
+			case "ends":
+				close(over)
+			}
+			start := time.Now()
+			mark.Feed(io.Discard, func() error { ended = true; return nil }, nil, over)
+			if ended != (name == "asks") || time.Since(start) > time.Minute {
+				t.Errorf("%s: input ended %t, after %s", name, ended, time.Since(start))
+			}
+		})
+	}
+}
+
+var token = regexp.MustCompile(`jet-[A-Z2-7]+`)

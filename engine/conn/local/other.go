@@ -16,6 +16,7 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn/files"
 	"github.com/jet-bus/jet-bus/engine/conn/launch"
 	"github.com/jet-bus/jet-bus/engine/conn/sftpfs"
+	"github.com/jet-bus/jet-bus/engine/conn/shellfs"
 )
 
 // other is this machine as another user.
@@ -31,7 +32,7 @@ type other struct {
 func newOther(parent *Conn, b conn.Become) *other {
 	o := &other{parent: parent, user: b.User, become: b}
 	o.session = sftpfs.NewSession(o.openSFTP)
-	o.FS = files.New(sftpfs.NewSystem(o.session, o.Run), names{})
+	o.FS = files.New(shellfs.Fallback(sftpfs.NewSystem(o.session, o.Run), o.Run), names{})
 	return o
 }
 
@@ -160,10 +161,14 @@ func (o *other) openSFTP(context.Context) (*sftpfs.Pipe, error) {
 		Close: end,
 		Explain: func(err error) error {
 			_ = end()
-			if mark.Started() && stderr.Len() == 0 {
-				return err
+			said := bytes.TrimSpace(stderr.Bytes())
+			switch {
+			case !mark.Started():
+				return mark.Refused(said)
+			case len(said) > 0:
+				return fmt.Errorf("%w: its server says: %s", shellfs.ErrNoSFTP, said)
 			}
-			return mark.Refused(stderr.Bytes())
+			return fmt.Errorf("%w: %w", shellfs.ErrNoSFTP, err)
 		},
 	}
 	if prepared.Asks() {

@@ -18,6 +18,9 @@ type lease struct {
 	warm *warm
 
 	running launch.Running
+	// checked is closed when the host gave a sign of life, or did not in time. It
+	// is nil for connections that are not doubted.
+	checked chan struct{}
 	// spoilt means that the connection must not be used again.
 	spoilt atomic.Bool
 
@@ -63,6 +66,9 @@ func (l *lease) close() error {
 		return nil
 	}
 	defer close(ended)
+	if l.checked != nil {
+		<-l.checked
+	}
 	l.running.Close(errClosed)
 	return l.pool.giveBack(l, !l.spoilt.Load())
 }
@@ -85,6 +91,14 @@ func do[T any](ctx context.Context, l *lease, op func(context.Context) (T, error
 // change runs an operation that changes the host. One that was cut short may
 // still go on at the other end.
 func change[T any](ctx context.Context, l *lease, op func(context.Context) (T, error)) (T, error) {
+	if l.checked != nil {
+		select {
+		case <-l.checked:
+		case <-ctx.Done():
+			var zero T
+			return zero, context.Cause(ctx)
+		}
+	}
 	v, err := do(ctx, l, op)
 	if err != nil && ctx.Err() != nil {
 		l.spoilt.Store(true)

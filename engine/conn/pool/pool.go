@@ -3,7 +3,6 @@ package pool
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -20,7 +19,7 @@ const (
 	// asking the host.
 	fresh = time.Second
 	// patience is how long a host may take to answer for a warm connection. One
-	// that takes longer is dialled anew.
+	// that takes longer is given up.
 	patience = 3 * time.Second
 )
 
@@ -79,13 +78,20 @@ type Pool struct {
 // warm is one connection.
 type warm struct {
 	conn.Conn
-	target conn.Target
+	closing sync.Once
+	target  conn.Target
 	// born is when it was dialled, used when it was given back.
 	born, used time.Time
 	// trust is the pool's count when it was dialled.
 	trust int
 	// expire closes it when it was idle, or is in the world, for too long.
 	expire *time.Timer
+}
+
+// Close implements [conn.Conn], once.
+func (w *warm) Close() (err error) {
+	w.closing.Do(func() { err = w.Conn.Close() })
+	return err
 }
 
 var _ conn.Dialer = (*Pool)(nil)
@@ -99,27 +105,26 @@ func New(d conn.Dialer, o Options) *Pool {
 }
 
 // Dial implements [conn.Dialer]. Closing the connection gives it back.
+//
+// The host of a connection that was idle is asked for a sign of life. Reads do not
+// wait for it, so that it costs no time; changes do. When none comes, the
+// operations under way fail as those on any lost connection do.
 func (p *Pool) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
 	if t.Local {
 		return p.dialer.Dial(ctx, t)
 	}
 	for {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("connect to host %s: %w", cmp.Or(t.Name, t.Address), context.Cause(ctx))
+		}
 		w := p.take(t)
 		if w == nil {
 			return p.dial(ctx, t)
 		}
-		err := alive(ctx, w)
-		if err == nil {
-			return p.lend(w)
+		if l, ok := w.Conn.(loser); !ok || !l.Lost() {
+			return p.lend(ctx, w)
 		}
 		_ = w.Close()
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("connect to host %s: %w", cmp.Or(t.Name, t.Address), context.Cause(ctx))
-		}
-		if !errors.Is(err, errLost) {
-			// The host is silent: its other connections have no better chance.
-			p.drop(func(w *warm) bool { return w.target == t })
-		}
 	}
 }
 
@@ -135,24 +140,22 @@ func (p *Pool) dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.lend(&warm{Conn: c, target: t, born: born, trust: trust})
+	return p.lend(ctx, &warm{Conn: c, target: t, born: born, trust: trust})
 }
 
-// errLost means that a warm connection broke while it was idle.
-var errLost = errors.New("the connection broke")
-
-// alive checks a connection that was idle.
-func alive(ctx context.Context, w *warm) error {
-	if l, ok := w.Conn.(loser); ok && l.Lost() {
-		return errLost
-	}
-	p, ok := w.Conn.(pinger)
-	if !ok || time.Since(w.used) < fresh {
-		return nil
-	}
+// check asks the host of a connection that was idle for a sign of life. One that
+// stays silent is given up, and so are its other idle connections, which have no
+// better chance.
+func (p *Pool) check(ctx context.Context, l *lease, host pinger) {
+	defer close(l.checked)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return p.Ping(ctx)
+	if host.Ping(ctx) == nil {
+		return
+	}
+	l.spoilt.Store(true)
+	_ = l.warm.Close()
+	p.drop(func(w *warm) bool { return w.target == l.warm.target })
 }
 
 // take returns the idle connection to t that was used last, or nil.
@@ -171,8 +174,13 @@ func (p *Pool) take(t conn.Target) *warm {
 }
 
 // lend hands a connection out.
-func (p *Pool) lend(w *warm) (conn.Conn, error) {
+func (p *Pool) lend(ctx context.Context, w *warm) (conn.Conn, error) {
 	l := &lease{pool: p, warm: w}
+	host, ok := w.Conn.(pinger)
+	doubtful := ok && !w.used.IsZero() && time.Since(w.used) >= fresh
+	if doubtful {
+		l.checked = make(chan struct{})
+	}
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -182,6 +190,10 @@ func (p *Pool) lend(w *warm) (conn.Conn, error) {
 	if closed {
 		_ = w.Close()
 		return nil, errClosed
+	}
+	if doubtful {
+		// The lease's end waits for it.
+		go p.check(context.WithoutCancel(ctx), l, host)
 	}
 	return l.as(w.Conn), nil
 }

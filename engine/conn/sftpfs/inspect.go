@@ -43,7 +43,11 @@ func (s *System) Inspect(ctx context.Context, path string, l conn.Look) (conn.In
 	size, plain := s.foreseen(path)
 	var sum *remoteSum
 	if l.Sum && max(l.Size, size) > hashHere && c.distance() >= farAway {
-		sum = s.startSum(ctx, path, l.Size)
+		only := l.Size
+		if plain && size == only {
+			only = -1 // what is printed is believed only if it still has that size
+		}
+		sum = s.startSum(ctx, path, only)
 		defer sum.stop()
 	}
 	f := c.flight()
@@ -73,7 +77,7 @@ func (s *System) Inspect(ctx context.Context, path string, l conn.Look) (conn.In
 	summed := l.Sum && (l.Size < 0 || l.Size == a.info.Size)
 	if summed && !content && a.info.Size > hashHere {
 		if sum == nil {
-			sum = s.startSum(ctx, path, l.Size)
+			sum = s.startSum(ctx, path, -1) // the size is known by now
 			defer sum.stop()
 		}
 		if found.Sum, err = sum.wait(ctx); err != nil || found.Sum != nil {
@@ -193,7 +197,7 @@ func (s *System) forget(path string) {
 // nothing when it has nothing to say. The name goes in by redirection: sha256sum
 // escapes some names.
 const sumScript = `[ -f "$1" ] || exit 0
-if [ -n "$2" ] && ! [ "$(find -L "$1" -prune -size "$2c" -exec printf x \; 2>/dev/null)" ]; then exit 0; fi
+if [ -n "$2" ] && ! [ "$(find -L "$1" -prune -size "$2c" 2>/dev/null)" ]; then exit 0; fi
 exec sha256sum <"$1"`
 
 // remoteSum is a checksum that the host works out.

@@ -1,14 +1,20 @@
 package sftpfs
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
+
+// greetTime is how long a server may take to answer the first request: one that
+// hangs would be waited for as long as the task is.
+const greetTime = 30 * time.Second
 
 // Pipe leads to an SFTP server.
 type Pipe struct {
@@ -30,10 +36,12 @@ type Session struct {
 
 	// turn is held while opening; it is a channel so that waiting for it can be
 	// given up.
-	turn   chan struct{}
-	mu     sync.Mutex
-	live   *client
-	closed bool
+	turn chan struct{}
+	mu   sync.Mutex
+	live *client
+	// greeted leads to a server that has not answered yet.
+	greeted *Pipe
+	closed  bool
 	// owned is the goroutines of all clients.
 	owned sync.WaitGroup
 }
@@ -97,9 +105,8 @@ func (s *Session) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = pipe.Close() })
-	c, rest, err := greet(pipe)
-	if !stop() || err != nil {
+	c, rest, err := s.greet(ctx, pipe)
+	if err != nil {
 		_ = pipe.Close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -134,14 +141,54 @@ func (s *Session) connect(ctx context.Context) (*client, error) {
 	return c, nil
 }
 
+// greet shakes hands with the server. To close the pipe need not end a read of
+// it: that lasts until the host agrees, and so may outlive greet.
+func (s *Session) greet(ctx context.Context, pipe *Pipe) (*client, *bufio.Reader, error) {
+	type answer struct {
+		c    *client
+		rest *bufio.Reader
+		err  error
+	}
+	answered := make(chan answer, 1)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, nil, errClosed
+	}
+	s.greeted = pipe
+	s.owned.Go(func() {
+		c, rest, err := greet(pipe)
+		answered <- answer{c, rest, err}
+	})
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.greeted = nil
+		s.mu.Unlock()
+	}()
+	late := time.NewTimer(greetTime)
+	defer late.Stop()
+	select {
+	case a := <-answered:
+		return a.c, a.rest, a.err
+	case <-late.C:
+		return nil, nil, fmt.Errorf("no answer within %s", greetTime)
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+}
+
 // Close ends the session; operations under way fail.
 func (s *Session) Close() error {
 	s.mu.Lock()
-	c := s.live
+	c, greeted := s.live, s.greeted
 	s.live, s.closed = nil, true
 	s.mu.Unlock()
 	if c != nil {
 		c.end(errClosed)
+	}
+	if greeted != nil {
+		_ = greeted.Close()
 	}
 	s.owned.Wait()
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -139,6 +140,63 @@ func TestReopened(t *testing.T) {
 	if _, err := s.Stat(t.Context(), "/", true); !errors.Is(err, conn.ErrUnreachable) {
 		t.Errorf("after the end: %v", err)
 	}
+}
+
+// A server that says nothing is not waited for without end.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	for _, given := range []time.Duration{time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			read := make(chan struct{})
+			go func() {
+				defer close(read)
+				_, _ = io.Copy(io.Discard, theirs)
+			}()
+			pipe := direct(ours)
+			// The host need not agree that the pipe is closed.
+			pipe.Close = func() error { return nil }
+			pipe.Explain = func(err error) error { return fmt.Errorf("explained: %w", err) }
+			s, session := over(t, pipe)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), given, errors.New("given up"))
+			defer cancel()
+			start := time.Now()
+			_, err := s.Stat(ctx, "/", true)
+			want, after := "explained: no answer within 30s", greetTime
+			if given < greetTime {
+				want, after = "given up", given
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want %q", err, want)
+			}
+			if took := time.Since(start); took != after {
+				t.Errorf("after %s, want %s", took, after)
+			}
+			_ = ours.Close()
+			_ = session.Close()
+			<-read
+		})
+	}
+}
+
+// A session can be closed while its server is silent.
+func TestCloseOfASilentServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		s, session := over(t, direct(ours))
+		ended := make(chan error, 1)
+		go func() { _, err := s.Stat(t.Context(), "/", true); ended <- err }()
+		if _, err := io.ReadFull(theirs, make([]byte, 9)); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_ = session.Close()
+		if err := <-ended; err == nil || time.Since(start) > 0 {
+			t.Errorf("error %v after %s", err, time.Since(start))
+		}
+		_ = theirs.Close()
+	})
 }
 
 // Handles that are given out for operations that were given up are closed.

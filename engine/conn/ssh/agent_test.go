@@ -84,16 +84,18 @@ func TestAgentKeys(t *testing.T) {
 		config string
 		want   string
 	}{
-		"by its comment":           {target: conn.Target{KeyComment: "deploy@work"}},
-		"by a comment it has not":  {target: conn.Target{KeyComment: "nobody"}, want: `comment "nobody"`},
-		"by another comment":       {target: conn.Target{KeyComment: "stranger 1"}, want: "log in as"},
-		"too many":                 {want: "log in as"},
-		"named by the config":      {config: "IdentityFile " + strings.TrimSuffix(public, ".pub")},
-		"named alone":              {config: "IdentitiesOnly yes\nIdentityFile " + public},
-		"another one, alone":       {config: "IdentitiesOnly yes\nIdentityFile " + stranger, want: "log in as"},
-		"none, says the config":    {config: "IdentityAgent none", want: "nothing to log in with"},
-		"the config's agent":       {config: "IdentityAgent /nonexistent", want: "nothing to log in with"},
-		"a key file that it holds": {target: conn.Target{KeyFile: locked}},
+		"by its comment":            {target: conn.Target{KeyComment: "deploy@work"}},
+		"by a comment it has not":   {target: conn.Target{KeyComment: "nobody"}, want: `comment "nobody"`},
+		"by another comment":        {target: conn.Target{KeyComment: "stranger 1"}, want: "log in as"},
+		"too many":                  {want: "log in as"},
+		"named by the config":       {config: "IdentityFile " + strings.TrimSuffix(public, ".pub")},
+		"named alone":               {config: "IdentitiesOnly yes\nIdentityFile " + public},
+		"another one, alone":        {config: "IdentitiesOnly yes\nIdentityFile " + stranger, want: "log in as"},
+		"none, says the config":     {config: "IdentityAgent none", want: "nothing to log in with"},
+		"the config's agent":        {config: "IdentityAgent /nonexistent", want: "nothing to log in with"},
+		"a key file that it holds":  {target: conn.Target{KeyFile: locked}},
+		"a public key's other half": {target: conn.Target{KeyFile: public}},
+		"a public key it has not":   {target: conn.Target{KeyFile: stranger + ".pub"}, want: "does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -51,14 +51,13 @@ func (d *Dialer) chosen(e *endpoint, held []agentKey) ([]gossh.Signer, error) {
 	var signers []gossh.Signer
 	if t.KeyFile != "" {
 		signer, err := d.keys.read(t.KeyFile, t.KeyPassphrase)
-		if locked, ok := errors.AsType[*lockedError](err); ok {
-			// The agent may have it open.
-			if k := find(held, locked.key); k != nil {
-				signer, err = k.Signer, nil
-			}
-		}
 		if err != nil {
-			return nil, err
+			// The agent may have it open, or alone have its private half.
+			k := find(held, publicKey(t.KeyFile, err))
+			if k == nil {
+				return nil, err
+			}
+			signer = k.Signer
 		}
 		certified, err := d.keys.certified(signer, t.KeyFile, e.config.CertificateFiles)
 		if err != nil {

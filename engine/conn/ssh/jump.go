@@ -57,6 +57,15 @@ func (d *Dialer) checkJumps(e *endpoint) error {
 	}
 }
 
+// jumpError is a jump host that was not reached. That was tried often enough.
+type jumpError struct {
+	host string
+	err  error
+}
+
+func (e *jumpError) Error() string { return "jump host " + e.host + ": " + e.err.Error() }
+func (e *jumpError) Unwrap() error { return e.err }
+
 // through connects to e by way of its jump host.
 func (d *Dialer) through(ctx context.Context, e *endpoint, deadline time.Time) (net.Conn, error) {
 	via, err := d.endpoint(*e.jump)
@@ -66,7 +75,7 @@ func (d *Dialer) through(ctx context.Context, e *endpoint, deadline time.Time) (
 	via.jumpHost = true
 	t, release, err := d.jump(ctx, via)
 	if err != nil {
-		return nil, fmt.Errorf("jump host %s: %w", via.host, err)
+		return nil, &jumpError{via.host, err}
 	}
 	within, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

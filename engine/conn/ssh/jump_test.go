@@ -17,7 +17,7 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn/ssh"
 )
 
-// chain is a configuration for servers by the names one, two, three…
+// chain is a configuration for servers by the names one, two and three.
 func chain(t *testing.T, servers ...conntest.SSHD) string {
 	t.Helper()
 	var b strings.Builder
@@ -153,7 +153,7 @@ func TestDialTriesAgain(t *testing.T) {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", s.Addr) //nolint:noctx // loopback
+		out, err := net.Dial("tcp", s.Addr)
 		if err != nil {
 			t.Error(err)
 			_ = in.Close()
@@ -177,5 +177,39 @@ func TestDialTriesAgain(t *testing.T) {
 	served.Wait()
 	if text, err := os.ReadFile(known); err != nil || strings.Count(string(text), "\n") != 1 {
 		t.Errorf("known hosts are %q, error %v", text, err)
+	}
+}
+
+// A jump host that does not answer is tried no oftener than any other host,
+// however many hops are behind it.
+func TestBrokenJumpIsNotTriedForEachHop(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := make(chan int)
+	go func() {
+		count := 0
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				tried <- count
+				return
+			}
+			count++
+			_ = c.Close()
+		}
+	}()
+	target := conn.Target{Name: "last", User: "me", Password: "x", Jump: "me@" + l.Addr().String() + ",me@second,me@third"}
+	target.KeyFile = filepath.Join(t.TempDir(), "id")
+	conntest.WriteKey(t, target.KeyFile)
+	_, err = ssh.NewDialer(ssh.Options{}).Dial(t.Context(), target)
+	if !errors.Is(err, conn.ErrUnreachable) || !strings.Contains(err.Error(), "jump host second: jump host 127.0.0.1: ") {
+		t.Errorf("error %v", err)
+	}
+	_ = l.Close()
+	if count := <-tried; count != 3 {
+		t.Errorf("tried %d times, want 3", count)
 	}
 }

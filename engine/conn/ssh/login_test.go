@@ -119,3 +119,26 @@ func TestFewSessions(t *testing.T) {
 		}
 	}
 }
+
+// A command is not taken for run where the host runs something else.
+func TestForcedCommand(t *testing.T) {
+	t.Parallel()
+	for forced, want := range map[string]string{
+		"/bin/echo no entry":                         "it says: no entry",
+		`/bin/echo "refused: $SSH_ORIGINAL_COMMAND"`: "(exit status 0)",
+		`/bin/echo "not: $SSH_ORIGINAL_COMMAND" >&2`: "(exit status 0)",
+		"/bin/echo no entry >&2; exit 3":             "(exit status 3), it says: no entry",
+	} {
+		t.Run(forced, func(t *testing.T) {
+			t.Parallel()
+			c := dial(t, conntest.StartSSHD(t, "ForceCommand "+forced), ssh.Options{})
+			out, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"echo", "hush"}})
+			if err == nil || !strings.Contains(err.Error(), "did not start it") || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("output %q, error %v, want %q", out.Stdout, err, want)
+			}
+			if err != nil && strings.Contains(err.Error(), "hush") {
+				t.Errorf("the error shows the arguments: %v", err)
+			}
+		})
+	}
+}

@@ -76,12 +76,24 @@ func (c *Conn) execute(ctx context.Context, cmd conn.Cmd) (conn.Output, error) {
 	case !p.mark.Started() && c.become.User != "":
 		return conn.Output{}, p.mark.Refused(out.Stderr)
 	case !p.mark.Started():
-		return out, fmt.Errorf("the login shell of %s did not start it (exit status %d): %s",
-			c.user, code, bytes.TrimSpace(out.Stderr))
+		return out, c.notStarted(p.mark, code, out.Stderr)
 	case p.mark.Err() != nil:
 		return conn.Output{}, launch.DirError(cmd.Dir, p.mark.Err())
 	}
 	return out, fault
+}
+
+// notStarted is the error of a command that the login user's shell did not start,
+// with the end of what was printed instead, unless that shows the command.
+func (c *Conn) notStarted(mark *launch.Mark, code int, stderr []byte) error {
+	const most = 400
+	why := fmt.Sprintf("the login shell of %s did not start it (exit status %d)", c.user, code)
+	for _, said := range [][]byte{bytes.TrimSpace(stderr), mark.Instead()} {
+		if len(said) > 0 && !mark.Repeats(said) {
+			return fmt.Errorf("%s, it says: %s", why, said[max(0, len(said)-most):])
+		}
+	}
+	return errors.New(why)
 }
 
 // process is a command that runs on the host.
@@ -106,7 +118,7 @@ func (c *Conn) begin(ctx context.Context, prepared *launch.Command, cmd conn.Cmd
 	}
 	p := &process{session: s, mark: prepared.Mark(streams.Stdout), drained: make(chan struct{}), fed: make(chan struct{}), done: func() {}}
 	if cmd.ForwardAgent {
-		p.done = c.t.lend(s)
+		p.done = c.t.lend(s) //nolint:contextcheck // the way to the agent outlives the command that opened it
 	}
 	stderr := p.mark.Stderr(streams.Stderr)
 	var outputs atomic.Int32

@@ -113,7 +113,7 @@ func (d *Dialer) dial(ctx context.Context, t conn.Target) (*Conn, error) {
 	if d.o.ForwardAgent {
 		tr.agent.socket = d.o.AgentSocket
 	}
-	return newConn(e.user, tr, d.o.FilesAhead), nil
+	return newConn(e.user, tr, d.o.FilesAhead), nil //nolint:contextcheck // the file session outlives the dialling
 }
 
 // connect makes a connection to an endpoint, trying again what the network
@@ -212,9 +212,14 @@ func passing(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsTemporary && !dns.IsNotFound
 	}
+	if _, tried := errors.AsType[*jumpError](err); tried {
+		return false
+	}
+	if refusal, ok := errors.AsType[*gossh.OpenChannelError](err); ok {
+		return refusal.Reason != gossh.Prohibited
+	}
 	_, network := errors.AsType[*net.OpError](err)
-	_, refused := errors.AsType[*gossh.OpenChannelError](err)
-	return network || refused
+	return network
 }
 
 // unreachable makes a network's failure one that callers can tell.

@@ -81,6 +81,20 @@ func (x *execution) work(ctx context.Context, vars map[string]any, at *place) (o
 		l.lost(err)
 		return outcome{}, err
 	}
+	if x.set.delegateTo != nil && q.converges() && !x.Check {
+		// Tasks of other hosts may want the same of this place: who is second
+		// must see what the first one did.
+		done, err := x.turns.take(ctx, at.name)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer done()
+		x.host.foresight.forget()
+		if q, err = x.inquire(ctx, vars, l.get); err != nil {
+			l.lost(err)
+			return outcome{}, err
+		}
+	}
 	if q.host != nil && q.host.Conn != nil {
 		q.host.Conn = l.acting
 	}

@@ -19,8 +19,11 @@ type becomeTemplate string
 var placeholder = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
 
 // UnmarshalNode takes a command line with the two placeholders, and nothing else
-// in braces.
+// in braces, or null.
 func (b *becomeTemplate) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.ShortTag() == "!!null" {
+		return nil
+	}
 	if n.Kind != yaml.ScalarNode || n.Value == "" {
 		return f.Errorf(n, "must be text, and not empty")
 	}

@@ -24,8 +24,12 @@ type setting struct {
 
 var environName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// UnmarshalNode takes a mapping of names to texts, which may be templates.
+// UnmarshalNode takes a mapping of names to texts, which may be templates, or
+// null.
 func (e *environ) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.ShortTag() == "!!null" {
+		return nil
+	}
 	if n.Kind != yaml.MappingNode {
 		return f.Errorf(n, "environment must be a mapping of names to texts")
 	}

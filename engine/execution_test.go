@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -567,6 +568,44 @@ func TestSecrets(t *testing.T) {
 	if cmd := r.last(t).Command.Cmd; cmd != "login (hidden)" {
 		t.Errorf("command %q", cmd)
 	}
+}
+
+// TestQuotedSecrets checks that quoting a secret does not show it.
+func TestQuotedSecrets(t *testing.T) {
+	t.Parallel()
+	e := newLab(t, `
+-- site.yml --
+- name: p
+  groups: [web]
+  vars: {jet_sudo_password: "it's \"x\\<y"}
+  tasks:
+    - !note
+      msg: "{{ quote jet_sudo_password }} {{ to_json jet_sudo_password }} {{ base64 jet_sudo_password }}"
+`).hosts("w1").run(Options{}).last(t)
+	if want := `'(hidden)' "(hidden)" (hidden)`; e.Message != want {
+		t.Errorf("message %q, want %q", e.Message, want)
+	}
+}
+
+// TestHostName checks that every host knows its name, whatever anyone says.
+func TestHostName(t *testing.T) {
+	t.Parallel()
+	r := newLab(t, `
+-- site.yml --
+- name: p
+  groups: [web]
+  vars: {jet_host: other}
+  tasks:
+    - !note {msg: "{{ jet_host }}"}
+`).hosts("w1", "w2").run(Options{ExtraVars: map[string]any{"jet_host": "another"}})
+	var got []string
+	for _, e := range r.events {
+		if e.Kind == TaskFinished {
+			got = append(got, e.Host+" "+e.Message)
+		}
+	}
+	slices.Sort(got)
+	wantLines(t, "messages", got, "w1 w1", "w2 w2")
 }
 
 // TestDelegateSecrets is the same for those of the host that a task is delegated

@@ -21,6 +21,12 @@ type inquiry struct {
 	skip bool
 }
 
+// converges says whether there is something to be done that is not to be done
+// again once it is.
+func (q *inquiry) converges() bool {
+	return !q.skip && (q.plan.Need == Create || q.plan.Need == Modify || q.plan.Need == Remove)
+}
+
 // inquire fills in the task's parameters and asks its module what is to be done,
 // over the connection that dial returns. It changes nothing, neither on the host
 // nor in the run, so that it may also be called ahead of the task's turn.

@@ -71,7 +71,8 @@ func (f *foresight) forget() {
 // connection c of the login user. It returns at once.
 func (x *execution) lookAhead(ctx context.Context, t conn.Target, c conn.Conn) {
 	f := x.host.foresight
-	if x.handler || c.RTT() < farAway {
+	// A task that nobody can foresee is going to change something.
+	if _, foreseeable := x.module.New().(Previewer); !foreseeable || x.handler || c.RTT() < farAway {
 		return
 	}
 	if now := f.epoch.Now(); f.at != now {
@@ -80,11 +81,15 @@ func (x *execution) lookAhead(ctx context.Context, t conn.Target, c conn.Conn) {
 	}
 	var todo []func(context.Context)
 	steps := x.host.walk.coming(x.plan, farSighted)
-	if x.items != nil {
+	if x.items != nil { // the items that follow this one
 		steps = slices.Insert(steps, 0, x.step)
 	}
 	for _, s := range steps {
-		look, on := (&execution{run: x.run, plan: x.plan, step: s, host: x.host}).preview(t, c)
+		next := &execution{run: x.run, plan: x.plan, step: s, host: x.host}
+		if s == x.step {
+			next.item = x.item
+		}
+		look, on := next.preview(t, c)
 		if !f.seen[s] {
 			f.seen[s] = true
 			todo = append(todo, look...)
@@ -124,6 +129,7 @@ func (x *execution) preview(t conn.Target, login conn.Conn) (looks []func(contex
 		return nil, false
 	}
 	on = true
+	list = list[min(len(list), x.item):]
 	for _, item := range list[:min(len(list), farSighted)] {
 		itemVars := maps.Clone(vars)
 		itemVars["item"] = item
@@ -164,9 +170,11 @@ func (x *execution) previewOnce(vars map[string]any, t conn.Target, login conn.C
 	}
 	p, foreseeable := q.module.(Previewer)
 	return func(ctx context.Context) {
-		c, err := login.As(ctx, b)
-		if err != nil {
-			return
+		c := login
+		if b != (conn.Become{}) {
+			if c, err = c.As(ctx, b); err != nil {
+				return
+			}
 		}
 		env, err := x.set.environ.render(vars)
 		if err != nil {

@@ -17,8 +17,11 @@ type quota struct {
 	given   bool
 }
 
-// UnmarshalNode takes a whole number or a percentage, such as 25%.
+// UnmarshalNode takes a whole number or a percentage, such as 25%, or null.
 func (q *quota) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.ShortTag() == "!!null" {
+		return nil
+	}
 	digits, percent := strings.CutSuffix(n.Value, "%")
 	v, err := strconv.ParseUint(digits, 10, 31)
 	if n.Kind != yaml.ScalarNode || err != nil || percent && v > 100 {
@@ -47,8 +50,11 @@ func (q quota) String() string {
 // quotas are the sizes of batches, of which the last holds for the rest.
 type quotas []quota
 
-// UnmarshalNode takes one size or a list of them.
+// UnmarshalNode takes one size or a list of them, or null.
 func (qs *quotas) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.ShortTag() == "!!null" {
+		return nil
+	}
 	nodes := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		nodes = n.Content

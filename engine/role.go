@@ -41,7 +41,7 @@ type roleDoc struct {
 
 // roleCall resolves an invocation; nil if there is no such role.
 func (p *parser) roleCall(doc roleCallDoc) *roleCall {
-	if doc.Role == nil {
+	if doc.Role == nil || doc.Role.text == "" {
 		return nil
 	}
 	r, seen := p.roles[doc.Role.text]

@@ -109,6 +109,7 @@ type run struct {
 	inv   *inventory.Inventory
 	hosts map[string]*hostState
 	links *links
+	turns turns
 	// previews counts what is read ahead.
 	previews sync.WaitGroup
 

@@ -21,6 +21,9 @@ func (s *scalar) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
 		return f.Errorf(n, "text that begins with an exclamation mark needs quotes: %s is read as a tag", n.Tag)
 	}
+	if n.Kind == yaml.ScalarNode && text == "" && n.Anchor != "" {
+		return f.Errorf(n, "text that begins with & needs quotes: &%s is read as an anchor", n.Anchor)
+	}
 	if n.Kind != yaml.ScalarNode || text == "" {
 		return f.Errorf(n, "must be text, and not empty")
 	}
@@ -59,8 +62,11 @@ func (t *text) render(key string, vars map[string]any) (string, error) {
 // texts is one text or a list of them.
 type texts []text
 
-// UnmarshalNode takes a scalar or a list of scalars.
+// UnmarshalNode takes a scalar or a list of scalars, or null.
 func (ts *texts) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.ShortTag() == "!!null" {
+		return nil
+	}
 	if n.Kind == yaml.SequenceNode {
 		return f.Decode(n, (*[]text)(ts))
 	}

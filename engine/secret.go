@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,9 +39,34 @@ func (v *veil) add(values ...string) {
 			continue
 		}
 		v.values = append(v.values, s)
+		for _, form := range quotedForms(s) {
+			if !slices.Contains(v.values, form) {
+				v.values = append(v.values, form)
+			}
+		}
 		// The longest first: one may begin as another does.
 		slices.SortFunc(v.values, func(a, b string) int { return len(b) - len(a) })
 	}
+}
+
+// quotedForms are what a secret looks like within quotes (those of a shell, of
+// JSON with and without its care for HTML, and of messages) and in base64.
+func quotedForms(s string) []string {
+	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
+	forms := []string{
+		strings.ReplaceAll(s, "'", `'\''`), inner(strconv.Quote(s)),
+		base64.StdEncoding.EncodeToString([]byte(s)),
+	}
+	var plain strings.Builder
+	enc := json.NewEncoder(&plain)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(s) == nil {
+		forms = append(forms, inner(strings.TrimSuffix(plain.String(), "\n")))
+	}
+	if html, err := json.Marshal(s); err == nil {
+		forms = append(forms, inner(string(html)))
+	}
+	return forms
 }
 
 func (v *veil) replacer() *strings.Replacer {

@@ -83,8 +83,11 @@ func rankTag(tag string) int {
 // words is one word or a list of them: tags.
 type words []string
 
-// UnmarshalNode takes a scalar or a list of scalars.
+// UnmarshalNode takes a scalar or a list of scalars, or null.
 func (w *words) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.ShortTag() == "!!null" {
+		return nil
+	}
 	var list []scalar
 	if n.Kind == yaml.SequenceNode {
 		if err := f.Decode(n, &list); err != nil {

@@ -138,10 +138,18 @@ func (p *parser) and(t *task, doc *taskDoc) {
 	if a.Register == nil {
 		return
 	}
-	if t.register = a.Register.text; !variableName.MatchString(t.register) {
+	t.register = a.Register.text
+	switch {
+	case !variableName.MatchString(t.register):
 		p.fault(a.Register.Errorf("%q cannot be the name of a variable", t.register))
+	case slices.Contains(givenNames[:], t.register):
+		p.fault(a.Register.Errorf("the variable %s is set where it has a meaning; register another one", t.register))
 	}
 }
+
+// givenNames are the variables that tasks are given for as long as they run. One
+// that was stored under such a name would be seen where there should be none.
+var givenNames = [...]string{"item", "delegate_host", "failed_task", "failed_message"}
 
 // variableName matches the names that variables may be stored under.
 var variableName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_-]*$`)

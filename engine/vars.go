@@ -112,8 +112,13 @@ func (s *hostState) blend(inv *inventory.Inventory, sc *scope, extra map[string]
 	maps.Copy(host, s.saved)
 
 	s.vars, s.scope = blend(sc, host, s.facts, extra), sc
+	s.vars[varHost] = s.host.Name
 	return s.vars
 }
+
+// varHost is the variable that holds the host's name in the inventory. Nothing
+// overrides it.
+const varHost = "jet_host"
 
 // blend lays the layers of a scope around a host's variables and facts.
 func blend(sc *scope, host, facts, extra map[string]any) map[string]any {

@@ -115,7 +115,7 @@ func (c content) diffs(h *engine.Host, dest filePath, found conn.Inspection) ([]
 	d := engine.Diff{Path: string(dest), Before: shown(found.Content, found.Size)}
 	if c.size > maxDiff {
 		d.After = shown(nil, c.size)
-		return []engine.Diff{d}, nil
+		return []engine.Diff{distinct(d)}, nil
 	}
 	r, err := c.open()
 	if err != nil {
@@ -126,7 +126,7 @@ func (c content) diffs(h *engine.Host, dest filePath, found conn.Inspection) ([]
 		return nil, fmt.Errorf("reading the source: %w", err)
 	}
 	d.After = shown(text, int64(len(text)))
-	return []engine.Diff{d}, nil
+	return []engine.Diff{distinct(d)}, nil
 }
 
 // shown is content as a diff shows it: what is too large, or no text, is named.
@@ -135,6 +135,15 @@ func shown(content []byte, size int64) string {
 		return fmt.Sprintf("(%d bytes, not shown)\n", size)
 	}
 	return string(content)
+}
+
+// distinct makes contents that are not the same, but not shown either, look it.
+// An empty file that is made stays one without a difference.
+func distinct(d engine.Diff) engine.Diff {
+	if d.Before == d.After && d.Before != "" {
+		d.Before = "(as it was, not shown)\n"
+	}
+	return d
 }
 
 // apply carries out the plan that query made.
@@ -156,7 +165,12 @@ func (c content) apply(ctx context.Context, h *engine.Host, dest filePath, a att
 // That is found out here, not by a query, because in check mode an earlier task
 // of the play may be the one that would make the directory.
 func writeFile(ctx context.Context, c conn.Conn, dest string, r io.Reader, a attributes) error {
-	err := c.WriteFile(ctx, dest, r, a.attr())
+	return whyNotWritten(ctx, c, dest, c.WriteFile(ctx, dest, r, a.attr()))
+}
+
+// whyNotWritten is what writeFile says of an error of writing a file, or one
+// that is to take its place.
+func whyNotWritten(ctx context.Context, c conn.Conn, dest string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -6,6 +6,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
 func TestChecksumEndsWithItsContext(t *testing.T) {
@@ -26,6 +29,34 @@ func TestChecksumEndsWithItsContext(t *testing.T) {
 	}
 	if reads != 3 {
 		t.Errorf("%d reads, want 3", reads)
+	}
+}
+
+func TestDiffsOfWhatIsNotShown(t *testing.T) {
+	t.Parallel()
+	h := &engine.Host{Diff: true}
+	for name, tt := range map[string]struct{ before, after, want string }{
+		"text":             {"a\n", "b\n", "a\n -> b\n"},
+		"binary":           {"\xff", "\xfe\xfd", "(1 bytes, not shown)\n -> (2 bytes, not shown)\n"},
+		"of the same size": {"\xff", "\xfe", "(as it was, not shown)\n -> (1 bytes, not shown)\n"},
+		"empty":            {"", "", " -> "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found := conn.Inspection{FileInfo: conn.FileInfo{Size: int64(len(tt.before))}, Content: []byte(tt.before)}
+			diffs, err := textContent(tt.after).diffs(h, "/f", found)
+			if err != nil || len(diffs) != 1 {
+				t.Fatalf("%v, %v", diffs, err)
+			}
+			if got := diffs[0].Before + " -> " + diffs[0].After; got != tt.want {
+				t.Errorf("content: got %q, want %q", got, tt.want)
+			}
+			m := line{Path: "/f", text: tt.after}
+			diffs = m.diffs(h, tt.before)
+			if got := diffs[0].Before + " -> " + diffs[0].After; got != tt.want {
+				t.Errorf("line: got %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 

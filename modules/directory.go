@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
 // directory is the directory module.
@@ -99,7 +100,7 @@ func (m *directory) queryRemove(ctx context.Context, h *engine.Host) (engine.Pla
 func (m *directory) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {
 	switch {
 	case p.Need == engine.Create:
-		return engine.Result{}, h.Conn.Mkdir(ctx, string(m.Path), m.Attributes.attr())
+		return engine.Result{}, makeDir(ctx, h.Conn, string(m.Path), m.Attributes.attr())
 	case p.Need == engine.Remove && m.Recurse:
 		return engine.Result{}, h.Conn.RemoveAll(ctx, string(m.Path))
 	case p.Need == engine.Remove:
@@ -111,4 +112,45 @@ func (m *directory) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (e
 		}
 	}
 	return engine.Result{}, nil
+}
+
+// makeDir makes a directory and those above it. Where something else is in the
+// way, the error says what: hosts only speak of files that exist or do not.
+func makeDir(ctx context.Context, c conn.Conn, name string, a conn.Attr) error {
+	err := c.Mkdir(ctx, name, a)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
+		if in := obstacle(ctx, c, name); in != nil {
+			return fmt.Errorf("make directory %q: %w", name, in)
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		// Someone else made it meanwhile: another name of this host, say.
+		return c.SetAttr(ctx, name, a)
+	}
+	return err
+}
+
+// obstacle returns what is at a path, or the nearest above it, and cannot be a
+// directory of that name; nil if that is a directory.
+func obstacle(ctx context.Context, c conn.Conn, name string) error {
+	for p := path.Clean(name); p != "/"; p = path.Dir(p) {
+		info, err := lstat(ctx, c, p)
+		if err != nil || info == nil {
+			continue // it is further up
+		}
+		if info.Mode.Type() == fs.ModeSymlink {
+			behind, err := c.Stat(ctx, p)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return fmt.Errorf("%s is a symbolic link to something that does not exist", p)
+			case err == nil:
+				info = &behind
+			}
+		}
+		if !info.Mode.IsDir() {
+			return fmt.Errorf("%s is not a directory", p)
+		}
+		return nil
+	}
+	return nil
 }

@@ -250,8 +250,8 @@ func (m *download) viaHost(ctx context.Context, c conn.Conn) (changed bool, err 
 		return false, err
 	}
 	tmp, private := beside(dest), fs.FileMode(0o600)
-	if err := writeFile(ctx, c, tmp, strings.NewReader(""), attributes{Mode: engine.Mode{Given: true, Perm: private}}); err != nil {
-		return false, err
+	if err := c.WriteFile(ctx, tmp, strings.NewReader(""), conn.Attr{Mode: &private}); err != nil {
+		return false, whyNotWritten(ctx, c, dest, err)
 	}
 	renamed := false
 	defer func() {

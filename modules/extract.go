@@ -117,7 +117,7 @@ func (x *extraction) attr(mode fs.FileMode) conn.Attr {
 
 func (x *extraction) makeDirs(ctx context.Context) error {
 	open := x.attr(fs.ModeDir | 0o755)
-	if err := x.conn.Mkdir(ctx, x.dest, open); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := makeDir(ctx, x.conn, x.dest, open); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	for _, p := range x.list.dirs() {

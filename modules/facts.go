@@ -132,9 +132,7 @@ func runTool(ctx context.Context, c conn.Conn, argv ...string) ([]byte, error) {
 		return nil, fmt.Errorf("running %s: %w", argv[0], err)
 	}
 	if out.Code != 0 {
-		return nil, fmt.Errorf("running %s: %w", argv[0], &engine.CommandError{CommandResult: engine.CommandResult{
-			Cmd: strings.Join(argv, " "), RC: out.Code, Stdout: text(out.Stdout), Stderr: text(out.Stderr),
-		}})
+		return nil, toolError(argv, out)
 	}
 	return out.Stdout, nil
 }

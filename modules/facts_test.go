@@ -66,6 +66,7 @@ func TestFacts(t *testing.T) {
 			},
 			tasks: showFacts,
 			want: `jet_arch: aarch64
+jet_host: localhost
 jet_hostname: web1
 jet_kernel: 6.12.1-lts
 jet_os_flavor: Alpine
@@ -94,6 +95,7 @@ jet_os_type: Linux`,
 			},
 			tasks: showFacts,
 			want: `jet_arch: arm64
+jet_host: localhost
 jet_hostname: mac1
 jet_kernel: 24.1.0
 jet_os_flavor: OSX
@@ -153,9 +155,9 @@ func TestFactsFailures(t *testing.T) {
 		tasks    string
 		want     string
 	}{
-		"no uname":      {nil, "    - !facts\n", "running uname: exit status 127"},
+		"no uname":      {nil, "    - !facts\n", "running uname: the host has no such program"},
 		"strange uname": {map[string]conn.Output{name: {Stdout: []byte("Linux\n")}}, "    - !facts\n", "asking uname"},
-		"no facter":     {map[string]conn.Output{name: linux}, "    - !facts {facter: true}\n", "running facter: exit status 127"},
+		"no facter":     {map[string]conn.Output{name: linux}, "    - !facts {facter: true}\n", "running facter: the host has no such program"},
 		"facter prints no JSON": {
 			map[string]conn.Output{name: linux, "facter --json": {Stdout: []byte("os => Linux")}},
 			"    - !facts {facter: true}\n", "reading what facter printed",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"regexp"
@@ -139,6 +140,9 @@ func (r gitRepo) absent(ctx context.Context) (bool, error) {
 	top, err := lstat(ctx, r.conn, r.path)
 	if err != nil || top == nil {
 		return true, err
+	}
+	if t := top.Mode.Type(); t != fs.ModeDir && t != fs.ModeSymlink {
+		return false, fmt.Errorf("%s exists and is not a directory", r.path)
 	}
 	names, err := r.conn.ReadDir(ctx, r.path)
 	if err == nil && len(names) > 0 {

@@ -70,6 +70,9 @@ func (m *line) Validate() error {
 	return nil
 }
 
+// Preview reads ahead what Query reads.
+func (m *line) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
+
 func (m *line) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	found, err := h.Conn.Inspect(ctx, string(m.Path), conn.Look{Content: maxLineFile})
 	switch {
@@ -107,7 +110,11 @@ func (m *line) diffs(h *engine.Host, before string) []engine.Diff {
 	if !h.Diff {
 		return nil
 	}
-	return []engine.Diff{{Path: string(m.Path), Before: text([]byte(before)), After: text([]byte(m.text))}}
+	return []engine.Diff{distinct(engine.Diff{
+		Path:   string(m.Path),
+		Before: shown([]byte(before), int64(len(before))),
+		After:  shown([]byte(m.text), int64(len(m.text))),
+	})}
 }
 
 func (m *line) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {

@@ -62,6 +62,9 @@ func (m *move) Validate() error {
 	return err
 }
 
+// Preview reads ahead what Query reads.
+func (m *move) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
+
 func (m *move) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	var err error
 	if m.src, err = lstat(ctx, h.Conn, string(m.Src)); err != nil {
@@ -106,7 +109,11 @@ func (m *move) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine
 func (m *move) replace(ctx context.Context, c conn.Conn) (map[string]any, error) {
 	from, to := string(m.Src), string(m.Dest)
 	if m.dest == nil || !m.Backup && !m.src.Mode.IsDir() && !m.dest.Mode.IsDir() {
-		return nil, relocate(ctx, c, from, to)
+		err := relocate(ctx, c, from, to)
+		if err == nil && m.dest != nil && *m.src == *m.dest {
+			err = unlinkTwin(ctx, c, from)
+		}
+		return nil, err
 	}
 	old, err := m.aside(ctx, c)
 	if err != nil {
@@ -124,6 +131,16 @@ func (m *move) replace(ctx context.Context, c conn.Conn) (map[string]any, error)
 		return nil, c.RemoveAll(ctx, old)
 	}
 	return map[string]any{"backup": old}, nil
+}
+
+// unlinkTwin takes away what is still there after it was renamed: two hard links
+// to one file stay as they are when one is renamed to the other.
+func unlinkTwin(ctx context.Context, c conn.Conn, from string) error {
+	left, err := lstat(ctx, c, from)
+	if err != nil || left == nil {
+		return err
+	}
+	return c.Remove(ctx, from)
 }
 
 // aside renames what is at dest, to a backup or out of the way.

@@ -160,3 +160,28 @@ func TestMoveAcrossFileSystems(t *testing.T) {
 		}
 	}
 }
+
+// TestMoveHardLink moves a file over another name of the same file, which
+// renaming alone leaves as it is.
+func TestMoveHardLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	src, dest := filepath.Join(dir, "src"), filepath.Join(dir, "dest")
+	write(t, src, "x")
+	if err := os.Link(src, dest); err != nil {
+		t.Fatal(err)
+	}
+	h := &engine.Host{Conn: here(t)}
+	for _, want := range []engine.Need{engine.Modify, engine.Matched} {
+		m := move{Src: hostPath(src), Dest: hostPath(dest), Force: true}
+		if p, _, err := enact(t, &m, h); err != nil || p.Need != want {
+			t.Errorf("got %v, %v, want %v", p.Need, err, want)
+		}
+	}
+	if _, err := os.Lstat(src); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("src: %v", err)
+	}
+	if got := read(t, dest); got != "x" {
+		t.Errorf("dest holds %q", got)
+	}
+}

@@ -95,7 +95,7 @@ func TestPackages(t *testing.T) {
 			},
 		},
 		"apt: no apt": {
-			task: "!apt {package: git}", want: "failed: running dpkg-query: exit status 127: dpkg-query: not found",
+			task: "!apt {package: git}", want: "failed: running dpkg-query: the host has no such program: dpkg-query: not found",
 			expect: []exchange{{argv: aptShow, code: 127, err: "dpkg-query: not found\n"}},
 		},
 		"apt: options for names": {
@@ -147,7 +147,7 @@ func TestPackages(t *testing.T) {
 			},
 		},
 		"zypper: no zypper": {
-			task: "!zypper {package: git}", want: "failed: running zypper: exit status 127: zypper: not found",
+			task: "!zypper {package: git}", want: "failed: running zypper: the host has no such program: zypper: not found",
 			expect: []exchange{
 				{argv: rpmShow, code: 1, out: "package git is not installed\n"},
 				{argv: "zypper --non-interactive --quiet install --oldpackage -- git", code: 127, err: "zypper: not found"},

@@ -2,7 +2,6 @@ package modules
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 
@@ -21,11 +20,12 @@ type set struct {
 
 // Validate checks the names.
 func (m *set) Validate() error {
-	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(m.Vars)) {
-		errs = append(errs, checkVarName(name))
+		if err := checkVarName(name); err != nil {
+			return err
+		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // Offline says that the host is not needed.

@@ -36,7 +36,11 @@ func act(ctx context.Context, c conn.Conn, env map[string]string, argv ...string
 
 // toolError is the failure of a program that a module runs.
 func toolError(argv []string, out conn.Output) error {
-	return fmt.Errorf("running %s: %w", argv[0], &engine.CommandError{CommandResult: engine.CommandResult{
+	why := ""
+	if out.Code == 127 {
+		why = "the host has no such program"
+	}
+	return fmt.Errorf("running %s: %w", argv[0], &engine.CommandError{Why: why, CommandResult: engine.CommandResult{
 		Cmd: strings.Join(argv, " "), RC: out.Code, Stdout: text(out.Stdout), Stderr: text(out.Stderr),
 	}})
 }

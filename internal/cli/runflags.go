@@ -89,7 +89,9 @@ const (
 
 	runHelp = `The environment: JET_SSH_USER, JET_SSH_PORT, JET_THREADS, JET_ROLES_PATH,
 JET_MODULES_PATH and JET_LOG say what --user, --port, --forks, --roles, --modules
-and --log do, and flags go before them. NO_COLOR turns colours off.
+and --log do, and flags go before them. JET_SSH_KEY_COMMENT chooses a key of the
+agent, JET_SSH_PRIVATE_KEY_PASSPHRASE opens key files, where the inventory says
+nothing else. NO_COLOR turns colours off.
 
 Passwords are asked for on the terminal. Without one they are read from the
 standard input, a line each, that of the login first.

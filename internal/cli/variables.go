@@ -16,15 +16,16 @@ import (
 func extraVars(args []string) (map[string]any, error) {
 	vars := map[string]any{}
 	for _, arg := range args {
-		name, text := "-e", []byte(arg)
+		name, what, text := "-e", "the value given", []byte(arg)
 		if file, ok := strings.CutPrefix(arg, "@"); ok {
 			data, err := os.ReadFile(file)
 			if err != nil {
 				return nil, fmt.Errorf("read extra variables: %w", err)
 			}
-			name, text = file, data
+			name, what, text = file, "what "+file+" holds", data
 		} else if !json.Valid(text) {
-			return nil, proc.Usagef("-e takes a JSON object or @file.yml, not %q", arg)
+			// It is not repeated: there may be a password in it.
+			return nil, proc.Usagef(`-e takes a JSON object such as {"name": "value"}, or @file.yml: %v`, json.Unmarshal(text, new(any)))
 		}
 		f, err := strictyaml.Parse(name, text) // JSON is YAML
 		if err != nil {
@@ -39,7 +40,7 @@ func extraVars(args []string) (map[string]any, error) {
 		}
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, proc.Usagef("-e takes an object of variables, and %s is none", arg)
+			return nil, proc.Usagef("-e takes an object of variables: %s is none", what)
 		}
 		vars, _ = inventory.Blend(vars, m).(map[string]any)
 	}

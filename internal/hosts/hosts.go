@@ -52,16 +52,21 @@ func (f *Flags) Dialer(env proc.Env) conn.Dialer {
 	flags := *f
 	// Who is asked for by name goes before what a configuration says.
 	flags.User = cmp.Or(f.User, env.Getenv("JET_SSH_USER"))
-	return dialer{flags: flags, ssh: ssh.NewDialer(ssh.Options{
-		AgentSocket:  env.Getenv("SSH_AUTH_SOCK"),
-		ForwardAgent: f.ForwardAgent,
-		Home:         home,
-		KnownHosts:   known,
-		AcceptNew:    f.AcceptNew,
-		ConfigFiles:  f.configFiles(home),
-		LocalUser:    env.Getenv("USER"),
-		User:         cmp.Or(env.Getenv("USER"), "root"),
-	})}
+	return dialer{
+		flags:      flags,
+		passphrase: env.Getenv("JET_SSH_PRIVATE_KEY_PASSPHRASE"),
+		comment:    env.Getenv("JET_SSH_KEY_COMMENT"),
+		ssh: ssh.NewDialer(ssh.Options{
+			AgentSocket:  env.Getenv("SSH_AUTH_SOCK"),
+			ForwardAgent: f.ForwardAgent,
+			Home:         home,
+			KnownHosts:   known,
+			AcceptNew:    f.AcceptNew,
+			ConfigFiles:  f.configFiles(home),
+			LocalUser:    env.Getenv("USER"),
+			User:         cmp.Or(env.Getenv("USER"), "root"),
+		}),
+	}
 }
 
 func (f *Flags) configFiles(home string) []string {
@@ -78,7 +83,9 @@ func (f *Flags) configFiles(home string) []string {
 
 type dialer struct {
 	flags Flags
-	ssh   *ssh.Dialer
+	// passphrase and comment are for keys of which the inventory says nothing.
+	passphrase, comment string
+	ssh                 *ssh.Dialer
 }
 
 // Dial implements [conn.Dialer].
@@ -94,6 +101,10 @@ func (d dialer) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
 	}
 	t.User = cmp.Or(t.User, d.flags.User)
 	t.KeyFile = cmp.Or(t.KeyFile, d.flags.KeyFile)
+	t.KeyPassphrase = cmp.Or(t.KeyPassphrase, d.passphrase)
+	if t.KeyFile == "" {
+		t.KeyComment = cmp.Or(t.KeyComment, d.comment)
+	}
 	t.Jump = cmp.Or(t.Jump, d.flags.Jump)
 	return d.ssh.Dial(ctx, t)
 }

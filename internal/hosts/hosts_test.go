@@ -1,14 +1,19 @@
 package hosts
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	gossh "golang.org/x/crypto/ssh"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/internal/proc"
@@ -56,6 +61,39 @@ func TestDialer(t *testing.T) {
 	_, err = d.Dial(t.Context(), conn.Target{Name: "there", Address: "127.0.0.1", Port: 1})
 	if err == nil || !strings.Contains(err.Error(), "there") {
 		t.Errorf("dialing a host that is not there: %v", err)
+	}
+}
+
+// The environment opens keys, and chooses among those of the agent.
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := gossh.MarshalPrivateKeyWithPassphrase(private, "", []byte("open sesame"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		key  string
+		want string
+	}{
+		"no passphrase":    {nil, file, "needs a passphrase"},
+		"wrong passphrase": {map[string]string{"JET_SSH_PRIVATE_KEY_PASSPHRASE": "x"}, file, "does not open"},
+		"passphrase":       {map[string]string{"JET_SSH_PRIVATE_KEY_PASSPHRASE": "open sesame"}, file, "connection refused"},
+		"comment":          {map[string]string{"JET_SSH_KEY_COMMENT": "ops@site"}, "", "ops@site"},
+	} {
+		d := (&Flags{SSHConfig: "none"}).Dialer(proc.Env{Getenv: func(name string) string { return tt.env[name] }})
+		_, err := d.Dial(t.Context(), conn.Target{Name: "there", Address: "127.0.0.1", Port: 1, User: "u", KeyFile: tt.key})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
 	}
 }
 

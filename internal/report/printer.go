@@ -134,7 +134,7 @@ func (p *Printer) result(t events.TaskFinished) {
 	}
 	p.diff(t.Diff)
 	if t.Command != nil && (failed || p.Verbose) {
-		p.command(t.Command)
+		p.command(t.Command, t.Message)
 	}
 }
 
@@ -148,10 +148,14 @@ func failure(s engine.Status) bool {
 	}
 }
 
-func (p *Printer) command(c *events.Command) {
+// command prints a command with what it printed, unless the message has just said
+// that.
+func (p *Printer) command(c *events.Command, message string) {
 	p.indent("$ " + c.Cmd)
 	p.indent(c.Stdout)
-	p.indent(c.Stderr)
+	if !strings.HasSuffix(message, ": "+strings.TrimSpace(c.Stderr)) {
+		p.indent(c.Stderr)
+	}
 	if c.Truncated {
 		p.indent("(there was more output; it was cut)")
 	}
@@ -184,7 +188,8 @@ func (p *Printer) indent(text string) {
 		return
 	}
 	for line := range strings.SplitSeq(text, "\n") {
-		p.printf("      | %s\n", proc.Printable(line))
+		// Programs on a terminal, ssh among them, end their lines with \r\n.
+		p.printf("      | %s\n", proc.Printable(strings.TrimSuffix(line, "\r")))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // MaxOutput is how much of each of a command's two outputs an event carries, in
-// bytes; the rest is cut off and the event says so.
+// bytes: its beginning and its end. What is between is cut out, and the event says so.
 const MaxOutput = 32 << 10
 
 // maxMessage bounds the other texts of an event.
@@ -36,7 +36,7 @@ func Task(e engine.Event) events.TaskFinished {
 		DurationMS: Milliseconds(e.Duration),
 		Place:      e.Pos.String(),
 	}
-	t.Message, _ = cut(e.Message, maxMessage)
+	t.Message, _ = bothEnds(e.Message, maxMessage)
 	var cutDiff bool
 	if t.Diff, cutDiff = cut(e.Diff, MaxOutput); cutDiff {
 		t.Diff += "\n(the rest of the difference was cut off)\n"
@@ -45,8 +45,8 @@ func Task(e engine.Event) events.TaskFinished {
 		var cutOut, cutErr bool
 		t.Command = &events.Command{RC: c.RC}
 		t.Command.Cmd, _ = cut(c.Cmd, maxMessage)
-		t.Command.Stdout, cutOut = cut(c.Stdout, MaxOutput)
-		t.Command.Stderr, cutErr = cut(c.Stderr, MaxOutput)
+		t.Command.Stdout, cutOut = bothEnds(c.Stdout, MaxOutput)
+		t.Command.Stderr, cutErr = bothEnds(c.Stderr, MaxOutput)
 		t.Command.Truncated = cutOut || cutErr
 	}
 	return t
@@ -66,4 +66,21 @@ func cut(s string, limit int) (string, bool) {
 		limit--
 	}
 	return s[:limit], true
+}
+
+// cutHere stands for what was cut out of a text.
+const cutHere = "\n[…]\n"
+
+// bothEnds returns s, or its beginning and its end if it is longer than limit bytes:
+// what went wrong is mostly said last.
+func bothEnds(s string, limit int) (string, bool) {
+	if len(s) <= limit {
+		return s, false
+	}
+	head, _ := cut(s, limit/4)
+	tail := len(s) - (limit - len(head) - len(cutHere))
+	for tail < len(s) && !utf8.RuneStart(s[tail]) {
+		tail++
+	}
+	return head + cutHere + s[tail:], true
 }

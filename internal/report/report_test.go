@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -30,6 +31,15 @@ func TestPrinter(t *testing.T) {
 		Play: "web", Task: "cp", Module: "copy", Host: "b", Status: "ignored", Place: "site.yml:9:5",
 		Message: `site.yml:10:8: item 2: "x" is not defined`,
 	})
+	// What the message says is not said again; what it only resembles is.
+	p.Task(events.TaskFinished{
+		Play: "web", Task: "clone", Module: "git", Host: "a", Status: "ignored", Message: "exit status 128: key added\r\nno access",
+		Command: &events.Command{Cmd: "git fetch", RC: 128, Stderr: "key added\r\nno access\n"},
+	})
+	p.Task(events.TaskFinished{
+		Play: "web", Task: "clone", Module: "git", Host: "b", Status: "ignored", Message: "exit status 1: no access",
+		Command: &events.Command{Cmd: "git fetch", RC: 1, Stdout: "out\r\n", Stderr: "access\n"},
+	})
 	p.Recap()
 	want := `
 play: web
@@ -48,11 +58,21 @@ play: web
       | site.yml:9:5: motd.j2:2:4: "x" is not defined
     b                failed (ignored)
       | site.yml:10:8: item 2: "x" is not defined
+  task: clone (git)
+    a                failed (ignored)
+      | exit status 128: key added
+      | no access
+      | $ git fetch
+    b                failed (ignored)
+      | exit status 1: no access
+      | $ git fetch
+      | out
+      | access
 
 recap
   host    ok  changed  skipped  failed  ignored  rescued  unreachable      time
-  a        2        1        0       1        0        0            0       3ms
-  b        1        0        0       1        1        0            0        0s
+  a        2        1        0       1        1        0            0       3ms
+  b        1        0        0       1        2        0            0        0s
 
 check mode: failed on a, b; changes would be made on 1 of 2 hosts
 `
@@ -108,8 +128,11 @@ func TestPrinterTellsOfDetours(t *testing.T) {
 func TestTaskCutsLongOutput(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", MaxOutput)
-	got := Task(engine.Event{Host: "a", Diff: long, Command: &engine.CommandResult{Cmd: "x", Stdout: long}, Duration: 1500 * time.Microsecond})
-	if !got.Command.Truncated || len(got.Command.Stdout) > MaxOutput || !strings.HasPrefix(long, got.Command.Stdout) {
+	said := long + "what went wrong"
+	got := Task(engine.Event{Host: "a", Diff: long, Command: &engine.CommandResult{Cmd: "x", Stdout: said}, Duration: 1500 * time.Microsecond})
+	if !got.Command.Truncated || len(got.Command.Stdout) > MaxOutput ||
+		!strings.HasPrefix(got.Command.Stdout, "éé") || !strings.HasSuffix(got.Command.Stdout, "éwhat went wrong") ||
+		!utf8.ValidString(got.Command.Stdout) {
 		t.Errorf("stdout of %d bytes, truncated %v", len(got.Command.Stdout), got.Command.Truncated)
 	}
 	if len(got.Diff) > MaxOutput+100 || !strings.HasSuffix(got.Diff, "\n(the rest of the difference was cut off)\n") {

@@ -1,23 +1,22 @@
 """Answers every request with the greeting of its configuration."""
 
-import http.server
-import json
+import configparser
+import socket
 import sys
 
+config = configparser.ConfigParser(interpolation=None)
 with open(sys.argv[1], encoding="utf-8") as f:
-    config = json.load(f)
+    config.read_file(f)
+body = (config["app"]["greeting"] + "\n").encode()
+head = f"HTTP/1.0 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
 
-
-class Greeter(http.server.BaseHTTPRequestHandler):
-    """Greets."""
-
-    def do_GET(self):
-        body = (config["greeting"] + "\n").encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-http.server.HTTPServer(("127.0.0.1", config["port"]), Greeter).serve_forever()
+with socket.create_server(("127.0.0.1", config["app"].getint("port"))) as server:
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(5)
+            try:
+                connection.recv(65536)
+                connection.sendall(head.encode() + body)
+            except OSError as problem:
+                print(problem, file=sys.stderr)

@@ -26,11 +26,13 @@ var imports = map[string][]string{
 	"internal/web":            {"events", "internal/bus", "internal/queue"},
 
 	// Hosts.
-	"engine/conn":               {},
-	"engine/conn/files":         {"engine/conn"},
-	"engine/conn/launch":        {"engine/conn"},
-	"engine/conn/sftpfs":        {"engine/conn", "engine/conn/files"},
-	"engine/conn/local":         {"engine/conn", "engine/conn/files", "engine/conn/launch", "engine/conn/sftpfs"},
+	"engine/conn":        {},
+	"engine/conn/files":  {"engine/conn"},
+	"engine/conn/launch": {"engine/conn"},
+	"engine/conn/sftpfs": {"engine/conn", "engine/conn/files"},
+	"engine/conn/local": {
+		"engine/conn", "engine/conn/files", "engine/conn/launch", "engine/conn/sftpfs", "engine/conn/shellfs",
+	},
 	"engine/conn/ssh/sshconfig": {},
 	"engine/conn/ssh": {
 		"engine/conn", "engine/conn/files", "engine/conn/launch", "engine/conn/sftpfs", "engine/conn/shellfs",

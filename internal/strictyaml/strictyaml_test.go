@@ -182,6 +182,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"a: 1\nb: [x, {y: z}]\n", "a: &x [1]\nb: *x\n", "a: &x [*x]\n", "- !shell {cmd: x}\n- !facts\n", "a: |\n  x\n",
 		"!!int 5", "? [a]\n: b", "a: 1\n---\n", "a: 0o17\nb: .inf\nc: 1e3\n", "'a': \"b\\n\"\n", "<<: {a: 1}\n", "!%0D", "a: !!str &x 'b'\n", "a: >\n  b\n  c\n",
+		"|\n \n  x\n",
 	} {
 		f.Add(s)
 	}
@@ -208,7 +209,8 @@ func FuzzParse(f *testing.F) {
 		walk = func(n *yaml.Node) {
 			if p := file.TextPos(n); n.Kind == yaml.ScalarNode && p.Column != 0 {
 				first, _, _ := strings.Cut(n.Value, "\n")
-				if at, ok := file.from(p.Line, p.Column); !ok || !strings.HasPrefix(string(at), first) {
+				// An empty line may end before the column where its text would begin.
+				if at, ok := file.from(p.Line, p.Column); first != "" && (!ok || !strings.HasPrefix(string(at), first)) {
 					t.Errorf("the text %q is not at %s", n.Value, p)
 				}
 			}

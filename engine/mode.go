@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -25,12 +26,7 @@ func (m *Mode) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 		return f.Errorf(n, "mode must be octal digits after 0o, such as 0o644, not %q%s", n.Value, wasNumber(f, n))
 	}
 	m.Given = true
-	m.Perm = fs.FileMode(v & 0o777)
-	for bit, flag := range map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if v&bit != 0 {
-			m.Perm |= flag
-		}
-	}
+	m.Perm = conn.PermOf(uint32(v))
 	return nil
 }
 
@@ -49,15 +45,5 @@ func (m Mode) String() string { return FormatMode(m.Perm) }
 
 // FormatMode returns a file's permission bits as playbooks write them: 0o644.
 func FormatMode(p fs.FileMode) string {
-	v := uint64(p.Perm())
-	if p&fs.ModeSetuid != 0 {
-		v |= 0o4000
-	}
-	if p&fs.ModeSetgid != 0 {
-		v |= 0o2000
-	}
-	if p&fs.ModeSticky != 0 {
-		v |= 0o1000
-	}
-	return fmt.Sprintf("0o%03o", v)
+	return fmt.Sprintf("0o%03o", conn.PermBits(p))
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
 // flight is requests that are sent at once.
@@ -202,7 +204,7 @@ func (f *flight) mkdir(path string, mode fs.FileMode) *call {
 	q := f.begin(typeMkdir, typeStatus)
 	f.text(path)
 	f.number(hasMode)
-	f.number(modeBits(mode))
+	f.number(conn.PermBits(mode))
 	return f.end(q)
 }
 
@@ -273,4 +275,4 @@ func (s setter) own(f *flight, uid, gid int) *call {
 }
 
 // permit sets the permissions.
-func (s setter) permit(f *flight, mode fs.FileMode) *call { return s(f, hasMode, modeBits(mode)) }
+func (s setter) permit(f *flight, mode fs.FileMode) *call { return s(f, hasMode, conn.PermBits(mode)) }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
@@ -174,7 +173,7 @@ func (d *decoder) info() conn.FileInfo {
 		fi.UID, fi.GID = int(d.number()), int(d.number())
 	}
 	if flags&hasMode != 0 {
-		fi.Mode = fileMode(d.number())
+		fi.Mode = conn.ModeOf(d.number())
 	}
 	if flags&hasTimes != 0 {
 		d.number()
@@ -190,63 +189,4 @@ func (d *decoder) info() conn.FileInfo {
 		}
 	}
 	return fi
-}
-
-// The bits of a mode on the wire, which are those of Unix.
-const (
-	unixType   = 0o170000
-	unixFIFO   = 0o010000
-	unixChar   = 0o020000
-	unixDir    = 0o040000
-	unixBlock  = 0o060000
-	unixFile   = 0o100000
-	unixLink   = 0o120000
-	unixSocket = 0o140000
-	unixSetuid = 0o4000
-	unixSetgid = 0o2000
-	unixSticky = 0o1000
-)
-
-func fileMode(bits uint32) fs.FileMode {
-	mode := fs.FileMode(bits) & fs.ModePerm
-	switch bits & unixType {
-	case unixFile:
-	case unixDir:
-		mode |= fs.ModeDir
-	case unixLink:
-		mode |= fs.ModeSymlink
-	case unixFIFO:
-		mode |= fs.ModeNamedPipe
-	case unixSocket:
-		mode |= fs.ModeSocket
-	case unixBlock:
-		mode |= fs.ModeDevice
-	case unixChar:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	default:
-		mode |= fs.ModeIrregular
-	}
-	for bit, flag := range map[uint32]fs.FileMode{
-		unixSetuid: fs.ModeSetuid, unixSetgid: fs.ModeSetgid, unixSticky: fs.ModeSticky,
-	} {
-		if bits&bit != 0 {
-			mode |= flag
-		}
-	}
-	return mode
-}
-
-// modeBits is the permissions of a mode as they go over the wire.
-func modeBits(mode fs.FileMode) uint32 {
-	bits := uint32(mode & fs.ModePerm)
-	if mode&fs.ModeSetuid != 0 {
-		bits |= unixSetuid
-	}
-	if mode&fs.ModeSetgid != 0 {
-		bits |= unixSetgid
-	}
-	if mode&fs.ModeSticky != 0 {
-		bits |= unixSticky
-	}
-	return bits
 }

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
@@ -107,25 +106,6 @@ func TestMalformedAnswersEndTheSession(t *testing.T) {
 				t.Errorf("the session ended with %v", c.fault)
 			}
 		})
-	}
-}
-
-func TestModesSurvive(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		bits := rapid.Uint32Range(0, 0o7777).Draw(t, "bits")
-		mode := fileMode(bits | unixFile)
-		if got := modeBits(mode); got != bits || !mode.IsRegular() {
-			t.Errorf("%o became %v, and %o again", bits, mode, got)
-		}
-	})
-	for bits, want := range map[uint32]fs.FileMode{
-		unixDir: fs.ModeDir, unixLink: fs.ModeSymlink, unixFIFO: fs.ModeNamedPipe, unixSocket: fs.ModeSocket,
-		unixChar: fs.ModeDevice | fs.ModeCharDevice, unixBlock: fs.ModeDevice, 0: fs.ModeIrregular,
-	} {
-		if got := fileMode(bits); got != want {
-			t.Errorf("%o is %v, want %v", bits, got, want)
-		}
 	}
 }
 

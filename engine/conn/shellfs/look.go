@@ -142,18 +142,6 @@ func parse(out []byte) (answer, error) {
 	return a, err
 }
 
-// The types of files in a mode's number.
-const (
-	typeMask   = 0o170000
-	typeSocket = 0o140000
-	typeLink   = 0o120000
-	typeFile   = 0o100000
-	typeBlock  = 0o060000
-	typeDir    = 0o040000
-	typeChar   = 0o020000
-	typeFIFO   = 0o010000
-)
-
 // parseMode reads a mode, a hexadecimal number or letters like drwxr-xr-x.
 func parseMode(text string) (fs.FileMode, bool) {
 	if len(text) >= len("drwxr-xr-x") {
@@ -163,40 +151,7 @@ func parseMode(text string) (fs.FileMode, bool) {
 	if err != nil {
 		return 0, false
 	}
-	m := special(uint32(n)) | fs.FileMode(n)&fs.ModePerm
-	switch n & typeMask {
-	case typeFile:
-	case typeDir:
-		m |= fs.ModeDir
-	case typeLink:
-		m |= fs.ModeSymlink
-	case typeFIFO:
-		m |= fs.ModeNamedPipe
-	case typeSocket:
-		m |= fs.ModeSocket
-	case typeBlock:
-		m |= fs.ModeDevice
-	case typeChar:
-		m |= fs.ModeDevice | fs.ModeCharDevice
-	default:
-		m |= fs.ModeIrregular
-	}
-	return m, true
-}
-
-// special is the three bits of a mode's number that Go has elsewhere.
-func special(n uint32) fs.FileMode {
-	var m fs.FileMode
-	if n&0o4000 != 0 {
-		m |= fs.ModeSetuid
-	}
-	if n&0o2000 != 0 {
-		m |= fs.ModeSetgid
-	}
-	if n&0o1000 != 0 {
-		m |= fs.ModeSticky
-	}
-	return m
+	return conn.ModeOf(uint32(n)), true
 }
 
 // parseLetters reads a mode as ls prints it.
@@ -238,16 +193,4 @@ func parseLetters(text string) (fs.FileMode, bool) {
 }
 
 // octal is a mode's number as chmod reads it.
-func octal(m fs.FileMode) string {
-	n := uint64(m.Perm())
-	if m&fs.ModeSetuid != 0 {
-		n |= 0o4000
-	}
-	if m&fs.ModeSetgid != 0 {
-		n |= 0o2000
-	}
-	if m&fs.ModeSticky != 0 {
-		n |= 0o1000
-	}
-	return fmt.Sprintf("%04o", n)
-}
+func octal(m fs.FileMode) string { return fmt.Sprintf("%04o", conn.PermBits(m)) }

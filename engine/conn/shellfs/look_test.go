@@ -83,7 +83,7 @@ func TestOctal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Uint32Range(0, 0o7777).Draw(t, "mode")
-		m := special(n) | fs.FileMode(n)&fs.ModePerm
+		m := conn.PermOf(n)
 		back, err := strconv.ParseUint(octal(m), 8, 32)
 		if err != nil || uint32(back) != n {
 			t.Errorf("%o is sent as %s: %v", n, octal(m), err)

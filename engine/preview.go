@@ -33,7 +33,8 @@ type foresight struct {
 	memory *ahead.Memory
 	epoch  *ahead.Epoch
 
-	// seen are the steps that were looked at since the last change.
+	// seen are the steps that were looked at since the last change, and whether it
+	// made sense to look at those behind them.
 	seen map[*step]bool
 	at   uint64
 	// stop ends the reading that is under way.
@@ -46,23 +47,29 @@ func newForesight(e *ahead.Epoch) *foresight {
 
 // beginAnew forgets what was read ahead; changes are counted by e from now on.
 func (s *hostState) beginAnew(e *ahead.Epoch) {
-	s.foresight.stop()
+	s.foresight.halt()
 	s.foresight = newForesight(e)
 }
 
 // changing says that the task is about to change its place, or just has: what was
 // read ahead there is worth nothing any more.
 func (x *execution) changing(at *place) {
-	x.host.foresight.stop()
+	x.host.foresight.halt()
 	x.host.foresight.epoch.Change()
 	if h := x.hosts[at.name]; at.delegated && h != nil {
 		h.foresight.epoch.Change()
 	}
 }
 
+// halt ends the reading that is under way.
+func (f *foresight) halt() {
+	f.stop()
+	f.stop = func() {}
+}
+
 // forget makes the next reads go to the host.
 func (f *foresight) forget() {
-	f.stop()
+	f.halt()
 	f.memory.Forget()
 	clear(f.seen)
 }
@@ -70,11 +77,14 @@ func (f *foresight) forget() {
 // lookAhead reads what the coming tasks of the host are going to read, over the
 // connection c of the login user. It returns at once.
 func (x *execution) lookAhead(ctx context.Context, t conn.Target, c conn.Conn) {
-	f := x.host.foresight
-	// A task that nobody can foresee is going to change something.
-	if _, foreseeable := x.module.New().(Previewer); !foreseeable || x.handler || c.RTT() < farAway {
+	if x.handler || c.RTT() < farAway {
 		return
 	}
+	// A task that nobody can foresee is going to change something.
+	if _, foreseeable := x.module.New().(Previewer); !foreseeable {
+		return
+	}
+	f := x.host.foresight
 	if now := f.epoch.Now(); f.at != now {
 		f.at = now
 		clear(f.seen)
@@ -85,14 +95,16 @@ func (x *execution) lookAhead(ctx context.Context, t conn.Target, c conn.Conn) {
 		steps = slices.Insert(steps, 0, x.step)
 	}
 	for _, s := range steps {
-		next := &execution{run: x.run, plan: x.plan, step: s, host: x.host}
-		if s == x.step {
-			next.item = x.item
-		}
-		look, on := next.preview(t, c)
-		if !f.seen[s] {
-			f.seen[s] = true
-			todo = append(todo, look...)
+		on, seen := f.seen[s]
+		if !seen {
+			next := &execution{run: x.run, plan: x.plan, step: s, host: x.host}
+			if s == x.step {
+				next.item = x.item
+			}
+			var looks []func(context.Context)
+			looks, on = next.preview(t, c)
+			f.seen[s] = on
+			todo = append(todo, looks...)
 		}
 		if !on {
 			break
@@ -101,9 +113,11 @@ func (x *execution) lookAhead(ctx context.Context, t conn.Target, c conn.Conn) {
 	if len(todo) == 0 {
 		return
 	}
-	f.stop()
-	// It outlives the task at hand, whose time may be limited.
-	ctx, f.stop = context.WithCancel(context.WithoutCancel(ctx))
+	// It outlives the task at hand, whose time may be limited, and does not end
+	// what was begun before.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	before := f.stop
+	f.stop = func() { before(); cancel() }
 	for _, look := range todo {
 		x.previews.Go(func() {
 			// A fault of the module shows when the task's turn comes.
@@ -120,33 +134,33 @@ func (x *execution) preview(t conn.Target, login conn.Conn) (looks []func(contex
 		return nil, true // elsewhere
 	}
 	vars := x.variables()
-	if x.items == nil {
-		look, on := x.previewOnce(vars, t, login)
-		return compact(look), on
-	}
-	list, err := x.items.resolve(vars)
-	if err != nil {
-		return nil, false
+	each := []map[string]any{vars}
+	if x.items != nil {
+		list, err := x.items.resolve(vars)
+		if err != nil {
+			return nil, false
+		}
+		list = list[min(len(list), x.item):]
+		each = nil
+		for _, item := range list[:min(len(list), farSighted)] {
+			itemVars := maps.Clone(vars)
+			itemVars["item"] = item
+			each = append(each, itemVars)
+		}
 	}
 	on = true
-	list = list[min(len(list), x.item):]
-	for _, item := range list[:min(len(list), farSighted)] {
-		itemVars := maps.Clone(vars)
-		itemVars["item"] = item
-		look, more := x.previewOnce(itemVars, t, login)
-		looks = append(looks, compact(look)...)
+	for _, vars := range each {
+		look, more := x.previewOnce(vars, t, login)
+		if look != nil {
+			looks = append(looks, look)
+		}
 		on = on && more
 	}
 	return looks, on
 }
 
-func compact(look func(context.Context)) []func(context.Context) {
-	if look == nil {
-		return nil
-	}
-	return []func(context.Context){look}
-}
-
+// previewOnce is preview with one set of variables; look is nil when there is
+// nothing to read.
 func (x *execution) previewOnce(vars map[string]any, t conn.Target, login conn.Conn) (look func(context.Context), on bool) {
 	if x.condition != nil {
 		if ok, err := x.condition.Eval(vars); err != nil || !ok {

@@ -159,7 +159,7 @@ func (r *run) play(ctx context.Context, p *plan, selected []*inventory.Host) err
 // close ends what is under way, and the connections.
 func (r *run) close(ctx context.Context) {
 	for _, h := range r.hosts {
-		h.foresight.stop()
+		h.foresight.halt()
 	}
 	r.previews.Wait()
 	r.links.closeAll(ctx, r.Forks)

@@ -51,15 +51,11 @@ func (apkManager) installed(ctx context.Context, c conn.Conn, name string) (stri
 
 // newer reads the first version that the policy lists: the newest.
 func (apkManager) newer(ctx context.Context, c conn.Conn, name, installed string) (string, error) {
-	argv := []string{"apk", "policy", name}
-	out, err := ask(ctx, c, argv...)
+	printed, err := runTool(ctx, c, "apk", "policy", name)
 	if err != nil {
 		return "", err
 	}
-	if out.Code != 0 {
-		return "", toolError(argv, out)
-	}
-	for _, line := range lines(out.Stdout) {
+	for _, line := range lines(printed) {
 		version, ok := strings.CutSuffix(line, ":")
 		if version = strings.TrimSpace(version); !ok || strings.HasSuffix(version, " policy") {
 			continue

@@ -52,15 +52,11 @@ func (aptManager) installed(ctx context.Context, c conn.Conn, name string) (stri
 // newer asks for the candidate, which is the whole truth: it has the epoch, and
 // obeys pins and priorities.
 func (aptManager) newer(ctx context.Context, c conn.Conn, name, installed string) (string, error) {
-	argv := []string{"apt-cache", "policy", name}
-	out, err := ask(ctx, c, argv...)
+	printed, err := runTool(ctx, c, "apt-cache", "policy", name)
 	if err != nil {
 		return "", err
 	}
-	if out.Code != 0 {
-		return "", toolError(argv, out)
-	}
-	candidate := keyValue(out.Stdout, "Candidate")
+	candidate := keyValue(printed, "Candidate")
 	if candidate == installed || candidate == "(none)" {
 		return "", nil
 	}

@@ -126,17 +126,6 @@ func factTool(ctx context.Context, c conn.Conn, argv ...string) (any, error) {
 	return plainNumbers(v), nil
 }
 
-func runTool(ctx context.Context, c conn.Conn, argv ...string) ([]byte, error) {
-	out, err := c.Run(ctx, conn.Cmd{Argv: argv, ReadOnly: true})
-	if err != nil {
-		return nil, fmt.Errorf("running %s: %w", argv[0], err)
-	}
-	if out.Code != 0 {
-		return nil, toolError(argv, out)
-	}
-	return out.Stdout, nil
-}
-
 // plainNumbers turns JSON numbers into what YAML makes of numbers: int64, uint64
 // above its range, float64 otherwise.
 func plainNumbers(v any) any {

@@ -52,16 +52,12 @@ type brewInfo struct {
 }
 
 func (brewManager) info(ctx context.Context, c conn.Conn, name string) (installed, offered string, err error) {
-	argv := []string{"brew", "info", "--json=v2", name}
-	out, err := ask(ctx, c, argv...)
+	printed, err := runTool(ctx, c, "brew", "info", "--json=v2", name)
 	if err != nil {
 		return "", "", err
 	}
-	if out.Code != 0 {
-		return "", "", toolError(argv, out)
-	}
 	var info brewInfo
-	if err := json.Unmarshal(out.Stdout, &info); err != nil {
+	if err := json.Unmarshal(printed, &info); err != nil {
 		return "", "", fmt.Errorf("reading what brew says of %s: %w", name, err)
 	}
 	for _, f := range info.Formulae {

@@ -70,19 +70,13 @@ func (m *sdService) Validate() error {
 func (m *sdService) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
 
 func (m *sdService) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
-	argv := []string{
-		"systemctl", "show", "--no-pager",
-		"--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload", "--", string(m.Service),
-	}
-	out, err := ask(ctx, h.Conn, argv...)
+	printed, err := runTool(ctx, h.Conn, "systemctl", "show", "--no-pager",
+		"--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload", "--", string(m.Service))
 	if err != nil {
 		return engine.Plan{}, err
 	}
-	if out.Code != 0 {
-		return engine.Plan{}, toolError(argv, out)
-	}
 	m.unit = make(map[string]string)
-	for _, line := range lines(out.Stdout) {
+	for _, line := range lines(printed) {
 		if k, v, ok := strings.Cut(line, "="); ok {
 			m.unit[k] = v
 		}

@@ -22,6 +22,16 @@ func ask(ctx context.Context, c conn.Conn, argv ...string) (conn.Output, error) 
 	return out, nil
 }
 
+// runTool runs a program of the host that changes nothing and must succeed, and
+// returns what it printed.
+func runTool(ctx context.Context, c conn.Conn, argv ...string) ([]byte, error) {
+	out, err := ask(ctx, c, argv...)
+	if err == nil && out.Code != 0 {
+		err = toolError(argv, out)
+	}
+	return out.Stdout, err
+}
+
 // act runs a program of the host that changes something and must succeed.
 func act(ctx context.Context, c conn.Conn, env map[string]string, argv ...string) error {
 	out, err := c.Run(ctx, conn.Cmd{Argv: argv, Env: env})

@@ -38,15 +38,11 @@ func (zypperManager) installed(ctx context.Context, c conn.Conn, name string) (s
 }
 
 func (z zypperManager) newer(ctx context.Context, c conn.Conn, name, installed string) (string, error) {
-	argv := z.command("--no-refresh", "info", "--", name)
-	out, err := ask(ctx, c, argv...)
+	printed, err := runTool(ctx, c, z.command("--no-refresh", "info", "--", name)...)
 	if err != nil {
 		return "", err
 	}
-	if out.Code != 0 {
-		return "", toolError(argv, out)
-	}
-	offered := keyValue(out.Stdout, "Version")
+	offered := keyValue(printed, "Version")
 	if offered == installed || offered == withoutEpoch(installed) {
 		return "", nil
 	}

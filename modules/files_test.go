@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn/conntest"
 	"github.com/jet-bus/jet-bus/engine/conn/local"
 )
 
@@ -17,7 +18,7 @@ import (
 func TestOwnership(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root")
+		conntest.Missing(t, "root is needed")
 	}
 	dir := t.TempDir()
 	touch := func(name string, mode os.FileMode) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn/conntest"
 )
 
 // origin is a repository on this machine to clone from.
@@ -22,7 +23,7 @@ type origin struct {
 func newOrigin(t *testing.T) origin {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git here")
+		conntest.Missing(t, "git is needed")
 	}
 	o := origin{t, filepath.Join(t.TempDir(), "it's a; repo")}
 	if err := os.Mkdir(o.dir, 0o755); err != nil {
@@ -236,7 +237,7 @@ func TestGitAttributes(t *testing.T) {
 func TestGitHidesPasswords(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git here")
+		conntest.Missing(t, "git is needed")
 	}
 	m := gitModule{Repo: "http://someone:s3cret@127.0.0.1:1/x", Path: hostPath(t.TempDir())}
 	_, _, err := enact(t, &m, &engine.Host{Conn: here(t)})

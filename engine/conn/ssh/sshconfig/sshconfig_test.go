@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/jet-bus/jet-bus/engine/conn/conntest"
 	"github.com/jet-bus/jet-bus/engine/conn/ssh/sshconfig"
 )
 
@@ -144,7 +145,7 @@ func TestAsTheClient(t *testing.T) {
 	t.Parallel()
 	client, err := exec.LookPath("ssh")
 	if err != nil {
-		t.Skip("no ssh client to compare with")
+		conntest.Missing(t, "an ssh client to compare with is needed")
 	}
 	for name, text := range map[string]string{
 		"patterns":  "Host a b\nUser one\nHost ?\nPort 1\nHost *b* !db\nPort 2\nHost *\nUser two\nPort 3\n",

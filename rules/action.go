@@ -3,8 +3,9 @@ package rules
 import (
 	"errors"
 	"maps"
-	"regexp"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
@@ -54,9 +55,17 @@ func (r *Run) action(ev *evaluation) (*Action, error) {
 	return a, nil
 }
 
-// A limit may come from an event, so it is names and nothing that an option or
-// a pattern could be taken for.
-var limitName = regexp.MustCompile(`^[\pL\pN_][\pL\pN_.-]{0,252}$`)
+// isLimit reports whether s may be a name in a limit: that may come from an event,
+// so it is names and nothing that an option or a pattern could be taken for.
+func isLimit(s string) bool {
+	const most = 253
+	for i, r := range s {
+		if !unicode.In(r, unicode.L, unicode.N) && r != '_' && (i == 0 || r != '.' && r != '-') {
+			return false
+		}
+	}
+	return s != "" && utf8.RuneCountInString(s) <= most
+}
 
 // limitNames returns the names in the value of limit, at least one.
 func limitNames(v any) ([]string, error) {
@@ -82,7 +91,7 @@ func limitNames(v any) ([]string, error) {
 		if n == "" {
 			return nil, errors.New("is empty; it would run on no host")
 		}
-		if !limitName.MatchString(n) {
+		if !isLimit(n) {
 			return nil, errors.New("is not the name of a group or host: letters, digits, _ . and -")
 		}
 	}

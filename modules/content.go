@@ -21,6 +21,8 @@ import (
 type content struct {
 	size int64
 	open func() (io.ReadCloser, error)
+	// name is that of the local file that holds it, if one does.
+	name string
 }
 
 // textContent is a content held in memory.
@@ -36,10 +38,13 @@ func localContent(name string) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	return content{size: info.Size(), open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
+	return content{size: info.Size(), name: name, open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
 }
 
 func (c content) checksum(ctx context.Context) ([]byte, error) {
+	if c.name != "" {
+		return digests.sum(ctx, c.name)
+	}
 	r, err := c.open()
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
@@ -18,7 +19,7 @@ type helper struct {
 }
 
 // helpers lists every helper, by name.
-func helpers() []helper {
+var helpers = sync.OnceValue(func() []helper {
 	return []helper{
 		{name: "and", min: 2, max: -1, lazy: and},
 		{name: "base64", min: 1, max: 1, eager: onText(encodeBase64)},
@@ -51,7 +52,7 @@ func helpers() []helper {
 		{name: "trim_end", min: 1, max: 1, eager: onText(trimEnd)},
 		{name: "trim_start", min: 1, max: 1, eager: onText(trimStart)},
 	}
-}
+})
 
 // lookupHelper returns the helper called name, or nil.
 func lookupHelper(name string) *helper {

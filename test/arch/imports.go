@@ -81,6 +81,7 @@ var imports = map[string][]string{
 		"engine", "engine/conn", "engine/conn/pool", "engine/conn/ssh", "engine/inventory", "modules",
 	},
 	"test/conformance": {},
+	"test/modules":     {},
 	"test/bench/flow": {
 		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd",
 		"internal/queue", "internal/runner", "internal/source/webhook",

@@ -36,7 +36,9 @@ func (x *execution) attempts(ctx context.Context, vars map[string]any, at *place
 func (x *execution) retrying(made int, err error, at *place) {
 	e := x.event(TaskRetrying)
 	e.Host, e.Attempts, e.Started = x.host.host.Name, made, time.Now()
-	e.Message = x.veil.replacer().Replace(x.say(err))
+	if e.Message = unsaid; !x.set.noLog {
+		e.Message = x.veil.replacer().Replace(x.say(err))
+	}
 	if at.delegated {
 		e.Delegate = at.name
 	}

@@ -67,6 +67,7 @@ type includeDoc struct {
 
 type blockAnd struct {
 	IgnoreErrors bool `yaml:"ignore_errors"`
+	NoLog        bool `yaml:"no_log"`
 }
 
 type flushDoc struct {
@@ -75,7 +76,7 @@ type flushDoc struct {
 
 func newBlock(name *scalar, w *settingsDoc, a blockAnd) *block {
 	b := &block{name: textOf(name), set: w.settings()}
-	b.set.ignoreErrors = a.IgnoreErrors
+	b.set.ignoreErrors, b.set.noLog = a.IgnoreErrors, a.NoLog
 	if w.Condition != nil {
 		b.condition = w.Condition.cond
 	}

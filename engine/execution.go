@@ -35,6 +35,9 @@ func (x *execution) perform(ctx context.Context) outcome {
 		x.host.set(x.register, out.registered())
 	}
 	x.veil.hide(&out)
+	if x.set.noLog {
+		out.conceal()
+	}
 	return out
 }
 

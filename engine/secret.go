@@ -97,3 +97,14 @@ func (v *veil) hide(o *outcome) {
 		}
 	}
 }
+
+// unsaid is what a task with no_log says instead of why it failed.
+const unsaid = "what it says is hidden (no_log)"
+
+// conceal takes out whatever the outcome would show but how the task ended.
+func (o *outcome) conceal() {
+	if len(o.messages) > 0 {
+		o.messages = []string{unsaid}
+	}
+	o.command, o.diffs = nil, nil
+}

@@ -19,6 +19,8 @@ type settings struct {
 	environ      environ
 	timeout      time.Duration
 	ignoreErrors bool
+	// noLog keeps what a task says and shows to itself.
+	noLog bool
 	// tags holds those of the outer blocks first.
 	tags []string
 }
@@ -36,6 +38,7 @@ func (s settings) within(outer settings) settings {
 	}
 	s.environ = slices.Concat(outer.environ, s.environ)
 	s.ignoreErrors = s.ignoreErrors || outer.ignoreErrors
+	s.noLog = s.noLog || outer.noLog
 	s.tags = slices.Concat(outer.tags, s.tags)
 	return s
 }

@@ -50,6 +50,7 @@ type taskDoc struct {
 		Retry        uint32     `yaml:"retry"`
 		Delay        *uint32    `yaml:"delay"`
 		IgnoreErrors bool       `yaml:"ignore_errors"`
+		NoLog        bool       `yaml:"no_log"`
 		Register     *scalar    `yaml:"register"`
 		ChangedWhen  *condition `yaml:"changed_when"`
 		FailedWhen   *condition `yaml:"failed_when"`
@@ -133,7 +134,7 @@ func (p *parser) and(t *task, doc *taskDoc) {
 	if a.Delay != nil {
 		t.delay = time.Duration(*a.Delay) * time.Second
 	}
-	t.set.ignoreErrors = a.IgnoreErrors
+	t.set.ignoreErrors, t.set.noLog = a.IgnoreErrors, a.NoLog
 	t.changedWhen, t.failedWhen = a.ChangedWhen, a.FailedWhen
 	if a.Register == nil {
 		return

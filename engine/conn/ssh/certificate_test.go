@@ -128,7 +128,7 @@ func TestHostCertificates(t *testing.T) {
 		"by its alias":        {principal: "elsewhere", config: "HostKeyAlias elsewhere", known: func(string) string { return line(known, "elsewhere") }},
 		"expired":             {valid: 1, known: func(string) string { return line(known, "*") }, want: "expired"},
 		"another authority":   {known: func(string) string { return line(foreign, "*") }, want: "no authorities"},
-		"authority of others": {known: func(string) string { return line(known, "*,!127.0.0.1,!127.*,!\\[127*") }, want: "not known"},
+		"authority of others": {known: func(string) string { return strings.Replace(line(known, "*"), "*", "*,![127.0.0.1]*,!127.*", 1) }, want: "not known"},
 		"revoked": {known: func(string) string {
 			return line(known, "*") + "@revoked * " + fields(knownhosts.Line([]string{"x"}, known)) + "\n"
 		}, want: "revoked"},

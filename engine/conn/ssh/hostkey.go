@@ -25,7 +25,7 @@ type hostKeys struct {
 	plain string
 	trust *trust
 	// known are the lines that speak of the host; algorithms follow from them.
-	known      []knownhosts.KnownKey
+	known      []knownLine
 	algorithms []string
 	// seen says that the key was accepted, refusal why it was not.
 	seen    bool
@@ -42,9 +42,7 @@ func (d *Dialer) hostKeys(e *endpoint) (*hostKeys, error) {
 	if k.trust, err = d.known.read(e.known); err != nil {
 		return nil, err
 	}
-	if k.known, err = k.trust.of(k.address); err != nil {
-		return nil, err
-	}
+	k.known = k.trust.of(k.address)
 	if len(k.known) == 0 {
 		return k, k.prefer()
 	}
@@ -61,10 +59,7 @@ func (k *hostKeys) prefer() error {
 	}
 	if port != strconv.Itoa(defaultPort) {
 		k.plain = net.JoinHostPort(host, strconv.Itoa(defaultPort))
-		known, err := k.trust.of(k.plain)
-		if err != nil {
-			return err
-		}
+		known := k.trust.of(k.plain)
 		if len(known) == 0 {
 			k.plain = ""
 		} else if k.algorithms, err = k.trust.algorithms(known); err != nil {
@@ -82,36 +77,36 @@ func (k *hostKeys) prefer() error {
 
 // check is the handshake's question whether key is the host's.
 func (k *hostKeys) check(_ string, _ net.Addr, key gossh.PublicKey) error {
-	err := k.trust.lookup(k.address, unspecified(), key)
+	err := k.trust.check(k.address, key)
 	_, certificate := key.(*gossh.Certificate)
 	if err != nil && k.plain != "" {
-		if perr := k.trust.lookup(k.plain, unspecified(), key); perr == nil || certificate {
+		if perr := k.trust.check(k.plain, key); perr == nil || certificate {
 			err = perr
 		}
 	}
-	unfit, ok := errors.AsType[*knownhosts.KeyError](err)
-	if ok && len(unfit.Want) == 0 && k.e.acceptNew && !certificate {
+	unfit, ok := errors.AsType[*unfitError](err)
+	if ok && len(unfit.want) == 0 && k.e.acceptNew && !certificate {
 		err = k.d.known.record(k.e.known, k.address, key)
-		unfit, ok = errors.AsType[*knownhosts.KeyError](err)
+		unfit, ok = errors.AsType[*unfitError](err)
 	}
 	if err == nil {
 		k.seen = true
 		return nil
 	}
 	print := fmt.Sprintf("%s key %s", key.Type(), gossh.FingerprintSHA256(key))
-	revoked, isRevoked := errors.AsType[*knownhosts.RevokedError](err)
+	revoked, isRevoked := errors.AsType[*revokedError](err)
 	switch {
 	case isRevoked:
-		k.refusal = fmt.Errorf("the %s that %s presents is revoked in %s:%d: %w",
-			print, k.host(), revoked.Revoked.Filename, revoked.Revoked.Line, conn.ErrHostKey)
-	case ok && len(unfit.Want) > 0:
-		k.refusal = fmt.Errorf("the %s that %s presents is not the one in %s:%d; "+
+		k.refusal = fmt.Errorf("the %s that %s presents is revoked in %s: %w",
+			print, k.host(), revoked.by.place(), conn.ErrHostKey)
+	case ok && len(unfit.want) > 0:
+		k.refusal = fmt.Errorf("the %s that %s presents is not the one in %s; "+
 			"if the host was set up anew, remove that line, otherwise someone may be in between: %w",
-			print, k.host(), unfit.Want[0].Filename, unfit.Want[0].Line, conn.ErrHostKey)
+			print, k.host(), unfit.want[0].place(), conn.ErrHostKey)
 	case ok:
 		k.refusal = fmt.Errorf("%s is not known: it presents the %s; "+
-			"compare it and add it to %s, or pass --accept-new to record it on first sight: %w",
-			k.host(), print, k.file(), conn.ErrHostKey)
+			"compare it and add it to %s, or pass --accept-new to record it on first sight%s: %w",
+			k.host(), print, k.file(), k.faults(), conn.ErrHostKey)
 	default:
 		k.refusal = fmt.Errorf("check the %s that %s presents: %w: %w", print, k.host(), conn.ErrHostKey, err)
 	}
@@ -135,11 +130,19 @@ func (k *hostKeys) file() string {
 	return k.e.known[0]
 }
 
+// faults names the lines that were left out: the host's may be among them.
+func (k *hostKeys) faults() string {
+	if len(k.trust.faults) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(k.trust.faults[:min(len(k.trust.faults), 3)], ", ")
+}
+
 // types lists the types of the known keys.
 func (k *hostKeys) types() string {
 	var types []string
 	for _, key := range k.known {
-		types = append(types, key.Key.Type())
+		types = append(types, key.key.Type())
 	}
 	slices.Sort(types)
 	return strings.Join(slices.Compact(types), ", ")

@@ -1,14 +1,11 @@
 package ssh
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,9 +31,12 @@ type knownHosts struct {
 // trust is what a list of files says.
 type trust struct {
 	stamps []stamp
-	lookup gossh.HostKeyCallback
-	// authorities are the lines, file:line, of authorities for certificates.
-	authorities map[string]bool
+	lines  []knownLine
+	// revoked is by key, for all hosts.
+	revoked map[string]knownLine
+	// faults are the lines that cannot be read, with the reasons. They are left
+	// out, as OpenSSH does: they may be of a kind that is not known yet.
+	faults []string
 }
 
 // stamp tells one state of a file from another.
@@ -48,7 +48,7 @@ type stamp struct {
 
 // read returns what files say.
 func (kh *knownHosts) read(files []string) (*trust, error) {
-	now := &trust{authorities: map[string]bool{}}
+	now := &trust{revoked: map[string]knownLine{}}
 	var present []string
 	for _, file := range files {
 		fi, err := os.Stat(file)
@@ -67,14 +67,12 @@ func (kh *knownHosts) read(files []string) (*trust, error) {
 	if t, ok := kh.cached[key]; ok && slices.Equal(t.stamps, now.stamps) {
 		return t, nil
 	}
-	var err error
-	if now.lookup, err = knownhosts.New(present...); err != nil {
-		return nil, fmt.Errorf("read known hosts: %w: %w", conn.ErrHostKey, err)
-	}
 	for _, file := range present {
-		if err := now.authoritiesIn(file); err != nil {
+		text, err := os.ReadFile(file)
+		if err != nil {
 			return nil, fmt.Errorf("read known hosts: %w: %w", conn.ErrHostKey, err)
 		}
+		now.add(file, text)
 	}
 	if kh.cached == nil {
 		kh.cached = map[string]*trust{}
@@ -83,54 +81,41 @@ func (kh *knownHosts) read(files []string) (*trust, error) {
 	return now, nil
 }
 
-// authoritiesIn finds the lines of a file that name authorities.
-func (t *trust) authoritiesIn(file string) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, len(text)+1)
-	for number := 1; lines.Scan(); number++ {
-		if strings.HasPrefix(strings.TrimSpace(lines.Text()), "@cert-authority") {
-			t.authorities[fmt.Sprintf("%s:%d", file, number)] = true
+// add adds the lines of a file.
+func (t *trust) add(file string, text []byte) {
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		l, revoked, err := parseLine(line)
+		l.file, l.number = file, number
+		switch {
+		case err != nil:
+			t.faults = append(t.faults, fmt.Sprintf("%s cannot be read (%v)", l.place(), err))
+		case revoked:
+			t.revoked[string(l.key.Marshal())] = l
+		default:
+			t.lines = append(t.lines, l)
 		}
 	}
-	return lines.Err()
 }
-
-// of returns the lines that speak of address.
-func (t *trust) of(address string) ([]knownhosts.KnownKey, error) {
-	// The package tells what it knows only when it is shown a key that does not
-	// fit: this one belongs to nobody.
-	nobody, err := gossh.NewPublicKey(ed25519.PublicKey(make([]byte, ed25519.PublicKeySize)))
-	if err != nil {
-		return nil, fmt.Errorf("make a key to look hosts up by: %w", err)
-	}
-	if unfit, ok := errors.AsType[*knownhosts.KeyError](t.lookup(address, unspecified(), nobody)); ok {
-		return unfit.Want, nil
-	}
-	return nil, nil
-}
-
-// unspecified stands for the address that a name resolves to. Keys are looked up
-// by the name alone: an address may be another host's tomorrow.
-func unspecified() net.Addr { return &net.TCPAddr{IP: net.IPv4zero} }
 
 // algorithms returns the host key algorithms for the types of known keys, so that
 // a host with several keys presents one we can check. No known keys give nil,
 // which leaves the choice to the library.
-func (t *trust) algorithms(known []knownhosts.KnownKey) ([]string, error) {
+func (t *trust) algorithms(known []knownLine) ([]string, error) {
 	var plain, certified []string
 	for _, k := range known {
-		if t.authorities[fmt.Sprintf("%s:%d", k.Filename, k.Line)] {
+		if k.authority {
 			certified = []string{
 				gossh.CertAlgoED25519v01, gossh.CertAlgoECDSA256v01, gossh.CertAlgoECDSA384v01,
 				gossh.CertAlgoECDSA521v01, gossh.CertAlgoRSASHA512v01, gossh.CertAlgoRSASHA256v01,
 			}
 			continue
 		}
-		switch typ := k.Key.Type(); typ {
+		switch typ := k.key.Type(); typ {
 		case gossh.KeyAlgoRSA:
 			plain = append(plain, gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256)
 		default:
@@ -145,8 +130,8 @@ func (t *trust) algorithms(known []knownhosts.KnownKey) ([]string, error) {
 		}
 	}
 	if len(known) > 0 && len(use) == 0 {
-		return nil, fmt.Errorf("the host is known only by keys of types that are not supported (%s:%d): %w",
-			known[0].Filename, known[0].Line, conn.ErrHostKey)
+		return nil, fmt.Errorf("the host is known only by keys of types that are not supported (%s): %w",
+			known[0].place(), conn.ErrHostKey)
 	}
 	return use, nil
 }
@@ -163,12 +148,8 @@ func (kh *knownHosts) record(files []string, address string, key gossh.PublicKey
 	if err != nil {
 		return err
 	}
-	known, err := t.of(address)
-	if err != nil {
+	if err := t.check(address, key); len(t.of(address)) > 0 {
 		return err
-	}
-	if len(known) > 0 {
-		return t.lookup(address, unspecified(), key)
 	}
 	if len(files) == 0 || files[0] == os.DevNull {
 		// To forget it at once would be to trust any key, every time.

@@ -25,9 +25,9 @@ func wild(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// listed reports whether text fits one of the patterns, and none of those with an
-// exclamation mark.
-func listed(patterns []string, text string) bool {
+// Matches reports whether text fits one of the patterns, and none of those with
+// an exclamation mark: the PATTERNS of ssh_config(5), which known_hosts has too.
+func Matches(patterns []string, text string) bool {
 	fits := false
 	for _, p := range patterns {
 		negated, is := strings.CutPrefix(p, "!")
@@ -49,7 +49,7 @@ func (d *directive) applies(alias, name string) bool {
 		for i, a := range d.args {
 			patterns[i] = a.text
 		}
-		return listed(patterns, alias)
+		return Matches(patterns, alias)
 	}
 	words := d.criteria()
 	for len(words) > 0 {
@@ -70,7 +70,7 @@ func (d *directive) applies(alias, name string) bool {
 		}
 		patterns := strings.Split(strings.ToLower(words[0]), ",")
 		words = words[1:]
-		if listed(patterns, strings.ToLower(text)) == negated {
+		if Matches(patterns, strings.ToLower(text)) == negated {
 			return false
 		}
 	}

@@ -40,6 +40,7 @@ type hostRun struct {
 	dir string
 	// modules are the directories of modules that users wrote.
 	modules []string
+	sources *sources
 	// state is nil until the plan is carried out.
 	state *hostState
 }

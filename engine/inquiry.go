@@ -64,7 +64,7 @@ func (x *execution) prepare(vars map[string]any) (inquiry, error) {
 	return inquiry{module: m, host: &Host{
 		Name: x.host.host.Name, Vars: vars, Check: x.Check, Diff: x.Diff, Environ: x.ProcessEnv,
 		run: &hostRun{
-			dir:     x.scope.dir(),
+			dir: x.scope.dir(), sources: &x.sources,
 			modules: slices.Concat(x.ModulesPath, []string{filepath.Join(x.scope.play.dir, "modules")}),
 		},
 	}}, nil

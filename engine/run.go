@@ -110,6 +110,8 @@ type run struct {
 	hosts map[string]*hostState
 	links *links
 	turns turns
+	// sources are the files of this machine.
+	sources sources
 	// previews counts what is read ahead.
 	previews sync.WaitGroup
 

@@ -41,20 +41,20 @@ func localContent(name string) (content, error) {
 	return content{size: info.Size(), name: name, open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
 }
 
-func (c content) checksum(ctx context.Context) ([]byte, error) {
+func (c content) checksum(ctx context.Context, h *engine.Host) ([]byte, error) {
 	if c.name != "" {
-		return digests.sum(ctx, c.name)
+		return h.SourceSum(ctx, c.name)
 	}
 	r, err := c.open()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
-	h := sha256.New()
-	if _, err := io.Copy(h, untilDone(ctx, r)); err != nil {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, untilDone(ctx, r)); err != nil {
 		return nil, fmt.Errorf("reading the source: %w", err)
 	}
-	return h.Sum(nil), nil
+	return sum.Sum(nil), nil
 }
 
 // query says what is to be done so that dest holds the content and has the
@@ -79,7 +79,7 @@ func (c content) query(ctx context.Context, h *engine.Host, dest filePath, a att
 	}
 	var fields []string
 	var diffs []engine.Diff
-	same, err := c.matches(ctx, info)
+	same, err := c.matches(ctx, h, info)
 	if err != nil {
 		return engine.Plan{}, err
 	}
@@ -97,11 +97,11 @@ func (c content) query(ctx context.Context, h *engine.Host, dest filePath, a att
 }
 
 // matches reports whether what was found on the host is the content.
-func (c content) matches(ctx context.Context, found conn.Inspection) (bool, error) {
+func (c content) matches(ctx context.Context, h *engine.Host, found conn.Inspection) (bool, error) {
 	if found.Size != c.size || found.Sum == nil {
 		return false, nil
 	}
-	want, err := c.checksum(ctx)
+	want, err := c.checksum(ctx, h)
 	if err != nil {
 		return false, err
 	}

@@ -24,7 +24,7 @@ func TestChecksumEndsWithItsContext(t *testing.T) {
 			return copy(p, "more"), nil
 		})), nil
 	}}
-	if _, err := c.checksum(ctx); !errors.Is(err, why) {
+	if _, err := c.checksum(ctx, &engine.Host{}); !errors.Is(err, why) {
 		t.Errorf("got %v, want %v", err, why)
 	}
 	if reads != 3 {
@@ -68,7 +68,7 @@ func TestChecksumReportsFaults(t *testing.T) {
 			return 0, broken
 		}))), nil
 	}}
-	if _, err := c.checksum(t.Context()); !errors.Is(err, broken) {
+	if _, err := c.checksum(t.Context(), &engine.Host{}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
 }

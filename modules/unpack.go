@@ -150,7 +150,7 @@ func (m *unpack) what(ctx context.Context, h *engine.Host) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if sum, err = c.checksum(ctx); err != nil {
+		if sum, err = c.checksum(ctx, h); err != nil {
 			return "", err
 		}
 	}

@@ -1,4 +1,4 @@
-package modules
+package engine
 
 import (
 	"crypto/sha256"
@@ -9,10 +9,10 @@ import (
 )
 
 // A file that changes is read again, also when it changes within its time's grain.
-func TestDigestsFollowTheFile(t *testing.T) {
+func TestSourceSumFollowsTheFile(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "file")
-	c := digestCache{entries: map[string]*digest{}}
+	var c sources
 	at := time.Now().Add(-time.Hour)
 	for _, step := range []struct {
 		text string

@@ -49,8 +49,8 @@ func (a *accountID) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	return nil
 }
 
-// field is a text that stands in a line of the account files, so it cannot hold
-// what separates them.
+// field is one line of text without a colon: it stands in a line of the account
+// files, so it cannot hold what separates them.
 type field string
 
 // UnmarshalNode takes a text without colons and line ends.

@@ -8,7 +8,9 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// assert is the assert module. All the conditions given must hold.
+// assert is the assert module. All the conditions given must hold; when one does
+// not, the task fails and says which. It needs no connection to the host, and is
+// asked in check mode too.
 type assert struct {
 	// Msg is shown when the assertion fails.
 	Msg string `yaml:"msg"`

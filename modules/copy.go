@@ -7,7 +7,9 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// copyFile is the copy module.
+// copyFile is the copy module. It brings a file of this machine, or a text that
+// stands in the playbook, to the host, where it replaces what is there in one step:
+// nobody sees half a file. The file is sent only when its content differs.
 type copyFile struct {
 	// Src is the file to copy: an absolute path on this machine, or a path in
 	// the folder files of the role or of the playbook. One of src and content is

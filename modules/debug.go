@@ -9,7 +9,9 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// debug is the debug module.
+// debug is the debug module. It shows the variables as they are in force for the
+// host, blended by precedence. Passwords and passphrases are hidden. It needs no
+// connection to the host, and speaks in check mode too.
 type debug struct {
 	// Vars names the variables to print; when it is not given, all are.
 	Vars []string `yaml:"vars"`

@@ -11,7 +11,8 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// directory is the directory module.
+// directory is the directory module. It makes a directory and what is missing above
+// it, or removes one.
 type directory struct {
 	// Path is the absolute path of the directory. Missing directories above it
 	// are made as well, with mode 0o755.

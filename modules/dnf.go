@@ -9,7 +9,11 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// dnf is the module dnf, and yum: both use dnf where the host has it, else yum.
+// dnf is the dnf module. The names dnf and yum mean the same: dnf where the host has
+// it, else yum.
+//
+// The result holds before and after, the versions that were and are installed; a
+// version is empty when the package was or is not.
 type dnf struct {
 	// Params are the parameters of every package module.
 	Params packageParams `yaml:",inline"`

@@ -14,4 +14,9 @@
 //
 // What several modules share is in attributes.go (owner, group and mode),
 // content.go (bringing content to a file) and path.go (paths on the host).
+//
+// The comments on the structs and their fields are what users read: go generate
+// makes the pages of docs/modules from them.
 package modules
+
+//go:generate go test ../internal/reference -run ^TestPages$ -update

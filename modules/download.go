@@ -23,7 +23,8 @@ const (
 	viaRunner = "runner"
 )
 
-// download is the download module.
+// download is the download module. The file appears at its place when it has arrived
+// whole and its checksum is right, and not before.
 type download struct {
 	// URL is the address of the file, which begins with http:// or https://.
 	// Redirections are followed.

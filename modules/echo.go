@@ -6,7 +6,10 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// echo is the echo module.
+// echo is the echo module. It says something to whoever looks at the run, in check
+// mode too, and needs no connection to the host.
+//
+// The result holds the message as msg.
 type echo struct {
 	// Msg is the text to print.
 	Msg string `yaml:"msg,required"`

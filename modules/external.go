@@ -14,7 +14,10 @@ import (
 
 // external is the external module: a program of the playbook's author that runs
 // on the host. It gets its parameters as JSON on its standard input, and answers
-// with one JSON or YAML mapping on its standard output.
+// with one JSON or YAML mapping on its standard output. Its member changed says
+// whether something was changed, and msg is shown.
+//
+// The result holds the members of the answer, and rc, the exit status.
 type external struct {
 	// Use is the file name of the program, which is looked for in the folders of
 	// --modules and then in the folder modules beside the playbook. An absolute

@@ -14,11 +14,19 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// facts is the facts module. It stores jet_os_type (Linux or MacOS),
-// jet_os_flavor (Debian, EL, Arch, SUSE, Alpine, OSX or Unknown),
-// jet_os_release_KEY for every key of /etc/os-release in lower case,
-// jet_arch, jet_hostname and jet_kernel. Facts stay for later plays; a second
-// facts task replaces them.
+// facts is the facts module. It looks at the host and stores these variables:
+//
+//   - jet_os_type: Linux or MacOS
+//   - jet_os_flavor: Debian, EL, Arch, SUSE, Alpine, OSX or Unknown
+//   - jet_os_release_KEY for every key of /etc/os-release, in lower case
+//   - jet_arch, such as x86_64
+//   - jet_kernel, the kernel's release
+//   - jet_hostname, what the host calls itself
+//
+// Facts stay for later plays; a second facts task replaces them. They are learned
+// in check mode too.
+//
+// The result holds the same variables.
 type facts struct {
 	// Facter adds the variable facter with what facter prints, which must be
 	// installed on the host.

@@ -7,7 +7,8 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// fail is the fail module. It fails in check mode as well.
+// fail is the fail module. It ends the run for the host, in check mode as well. It
+// needs no connection to the host, and mostly stands under a condition.
 type fail struct {
 	// Msg is the reason to show.
 	Msg string `yaml:"msg"`

@@ -10,7 +10,8 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// file is the file module. It never changes what a file holds.
+// file is the file module. It makes an empty file, sets owner, group and mode, or
+// removes a file. It never changes what a file holds: copy, template and line do.
 type file struct {
 	// Path is the absolute path of the file. When it does not exist, an empty
 	// file is made. A symbolic link is followed to the file it names, except

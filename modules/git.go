@@ -24,6 +24,9 @@ const (
 const remoteHead = "HEAD"
 
 // gitModule is the git module. The host needs git.
+//
+// The result holds before and after, the commits that the working copy was and is
+// at; before is empty when it is new.
 type gitModule struct {
 	// Repo is the address of the repository, in any form that git on the host
 	// takes. Passwords do not belong into it: other users of the host can read

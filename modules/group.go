@@ -12,7 +12,8 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// group is the group module. It is for Linux.
+// group is the group module. It is for Linux, and changes local groups by groupadd,
+// groupmod, gpasswd and groupdel.
 type group struct {
 	// Group is the name of the group.
 	Group accountName `yaml:"group,required"`

@@ -20,7 +20,10 @@ import (
 // maxLineFile is how large a file of the line module may be, in bytes.
 const maxLineFile = 16 << 20
 
-// line is the line module.
+// line is the line module. It edits one line of a text file and leaves the others as
+// they are, with their ends. A file may be up to 16 MiB large.
+//
+// The result holds backup, the path of the copy that was kept, if one was.
 type line struct {
 	// Path is the absolute path of the file. A symbolic link is followed to the
 	// file it names.

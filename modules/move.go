@@ -18,7 +18,11 @@ import (
 // was stopped.
 const cleanupTime = 10 * time.Second
 
-// move is the move module.
+// move is the move module. It renames a file, directory or symbolic link, and copies
+// it where dest is on another file system. What is at dest already stays there, and
+// the task fails, unless backup or force say otherwise.
+//
+// The result holds backup, the path of what was kept, if something was.
 type move struct {
 	// Src is the absolute path of the file, directory or symbolic link to move.
 	// When it does not exist, but dest does, it was moved already.

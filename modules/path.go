@@ -26,7 +26,8 @@ func (p *hostPath) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	return nil
 }
 
-// filePath is a hostPath that names a file: a slash at the end is refused.
+// filePath is an absolute path of a file on the host: a hostPath in which a slash at
+// the end is refused.
 type filePath string
 
 // UnmarshalNode takes a scalar that is an absolute path of a file.
@@ -64,7 +65,7 @@ func tildeRest(p string) string {
 	return ""
 }
 
-// varName is the name of a variable that a module stores.
+// varName is the name of a variable, one that a module stores.
 type varName string
 
 var varNamePattern = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_-]*$`)

@@ -9,8 +9,12 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// script is the script module. It runs its script every time, unless creates
-// says that it has run.
+// script is the script module. The script is sent to the host, run there and taken
+// away again. It runs every time, unless creates says that it has run; in check mode
+// it does not.
+//
+// The result holds rc (the exit status), out (the standard output) and err (the
+// standard error).
 type script struct {
 	// Src is the script: an absolute path on this machine, or a path in the
 	// folder files of the role or of the playbook. It begins with #! and the

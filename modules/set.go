@@ -8,7 +8,8 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// set is the set module.
+// set is the set module. It stores variables of the host, in check mode too, and
+// needs no connection to it.
 type set struct {
 	// Vars maps names of variables to their values. Templates in the values, at
 	// any depth, are rendered and come to text; other values keep their type.

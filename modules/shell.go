@@ -10,8 +10,11 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// shell is the shell module. It runs its command every time; with.condition,
-// with.skip_if_exists and changed_when are the means to make it converge.
+// shell is the shell module. It runs its command every time, except in check mode;
+// condition, skip_if_exists and changed_when are the means to make it converge.
+//
+// The result holds rc (the exit status, or 128 plus the signal), out (the standard
+// output without its last line end) and err (the standard error, likewise).
 type shell struct {
 	// Cmd is the command line for the host's /bin/sh. Values that come from
 	// elsewhere belong in quotes: write {{quote name}}.
@@ -31,7 +34,7 @@ type shell struct {
 	// ChangedWhen is a condition that says whether the command changed
 	// something; otherwise it is taken to have. It sees rc, out and err too.
 	ChangedWhen engine.Expr `yaml:"changed_when"`
-	// Unsafe is accepted for playbooks written for Jet and has no effect: no
+	// Unsafe has no effect: it is accepted for playbooks written for Jet. No
 	// character of a command is refused.
 	Unsafe bool `yaml:"unsafe"`
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// stat is the stat module.
+// stat is the stat module. It only looks, in check mode too.
+//
+// The result holds the same members as save.
 type stat struct {
 	// Path is the absolute path to look at. Symbolic links are followed.
 	Path hostPath `yaml:"path,required"`

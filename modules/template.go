@@ -9,7 +9,10 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// templateFile is the template module.
+// templateFile is the template module. It renders a Handlebars template with the
+// variables in force and brings the text to the host, where it replaces what is there
+// in one step: nobody sees half a file. In the template, ENV_NAME is the variable NAME
+// of Jet's own environment.
 type templateFile struct {
 	// Src is the template: an absolute path on this machine, or a path in the
 	// folder templates of the role or of the playbook. It must be UTF-8 text.

@@ -12,7 +12,8 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// user is the user module. It is for Linux.
+// user is the user module. It is for Linux, and changes local accounts by useradd,
+// usermod and userdel. A new account has no password.
 type user struct {
 	// User is the name of the account.
 	User accountName `yaml:"user,required"`

@@ -22,7 +22,7 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
 		"", "run", "publish", "events", "events types", "jobs", "jobs show", "jobs watch", "jobs cancel", "runners",
-		"rules", "rules check", "why", "inventory",
+		"rules", "rules check", "why", "inventory", "modules",
 	} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()

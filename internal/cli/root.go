@@ -57,6 +57,7 @@ the command itself), 2 wrong usage, 130 stopped by SIGINT, 143 by SIGTERM.`,
 	cmd.AddCommand(
 		a.runCommand(),
 		a.inventoryCommand(),
+		a.modulesCommand(),
 		a.publishCommand(),
 		a.eventsCommand(),
 		a.jobsCommand(),

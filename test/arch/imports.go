@@ -12,6 +12,7 @@ var imports = map[string][]string{
 	"internal/strictyaml": {},
 	"internal/proc":       {},
 	"examples":            {},
+	"docs":                {},
 
 	// Events.
 	"events":                  {},
@@ -49,6 +50,8 @@ var imports = map[string][]string{
 	},
 	"modules":        {"engine", "engine/conn", "engine/template", "internal/strictyaml"},
 	"internal/hosts": {"engine/conn", "engine/conn/local", "engine/conn/ssh", "internal/proc"},
+	// The modules' pages, made of their sources.
+	"internal/reference": {"engine", "internal/strictyaml"},
 
 	// Where both halves meet: what a run says as events, and the processes.
 	"internal/report": {"engine", "events", "internal/proc"},
@@ -65,9 +68,9 @@ var imports = map[string][]string{
 		"modules",
 	},
 	"internal/cli": {
-		"engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/bus",
+		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/bus",
 		"internal/content", "internal/dispatch", "internal/hosts", "internal/proc",
-		"internal/queue", "internal/report", "internal/strictyaml", "modules", "rules",
+		"internal/queue", "internal/reference", "internal/report", "internal/strictyaml", "modules", "rules",
 	},
 	"cmd/jet":        {"internal/cli", "internal/proc"},
 	"cmd/jet-bus":    {"internal/busd", "internal/proc"},

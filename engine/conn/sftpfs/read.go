@@ -21,6 +21,8 @@ type source struct {
 	// handle is empty until the server has given it out.
 	handle string
 	open   *call
+	// stat asks how large the file is; nil until the handle is known, or guessed.
+	stat *call
 	// ahead is the reads that were asked for, at what offset the first of them
 	// begins, and how many there shall be.
 	ahead  []*call
@@ -37,6 +39,7 @@ type source struct {
 func (f *flight) openAhead(path string, packets int) *source {
 	s := &source{c: f.c, open: f.open(path, openRead), window: packets, size: dataSize}
 	if s.open.guess != "" {
+		s.stat = f.on(typeFstat, typeAttrs, s.open.guess)
 		s.ask(f, s.open.guess)
 	}
 	return s
@@ -57,14 +60,12 @@ func (s *source) ask(f *flight, handle string) {
 func (s *source) opened(ctx context.Context) error {
 	a, err := s.c.wait(ctx, s.open)
 	if err != nil {
-		s.c.drop(s.ahead...)
-		s.ahead, s.ended = nil, true
+		s.stop()
 		return err
 	}
 	s.handle = a.handle
 	if s.handle != s.open.guess {
-		s.c.drop(s.ahead...)
-		s.ahead = nil
+		s.forget()
 	}
 	return nil
 }
@@ -76,6 +77,9 @@ func (s *source) next(ctx context.Context) ([]byte, error) {
 	}
 	if len(s.ahead) <= s.window/2 {
 		f := s.c.flight()
+		if s.stat == nil {
+			s.stat = f.on(typeFstat, typeAttrs, s.handle)
+		}
 		s.ask(f, s.handle)
 		if err := f.send(ctx); err != nil {
 			return nil, err
@@ -108,17 +112,17 @@ func (s *source) most() int {
 }
 
 // short deals with an answer that holds less than was asked for. It is the end of
-// the file if the next answer says so; else the server gives no more at a time.
+// the file if that is no larger; else the server gives no more at a time. What is made when it
+// is read (in /proc) says that it is empty, and comes in pieces of any size: only
+// an answer from where the last one ended tells its end.
 func (s *source) short(ctx context.Context, size int) error {
-	if len(s.ahead) > 0 {
-		_, err := s.c.wait(ctx, s.ahead[0])
-		if errors.Is(err, io.EOF) {
-			s.stop()
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	a, err := s.c.wait(ctx, s.stat)
+	if ctx.Err() != nil {
+		return err
+	}
+	if err == nil && a.info.Size > 0 && s.offset >= a.info.Size {
+		s.stop()
+		return nil
 	}
 	s.c.drop(s.ahead...)
 	s.ahead = nil
@@ -127,10 +131,20 @@ func (s *source) short(ctx context.Context, size int) error {
 	return nil
 }
 
-// stop gives up what was asked for ahead.
-func (s *source) stop() {
+// forget gives up what was asked for ahead.
+func (s *source) forget() {
 	s.c.drop(s.ahead...)
-	s.ahead, s.ended = nil, true
+	s.ahead = nil
+	if s.stat != nil {
+		s.c.drop(s.stat)
+		s.stat = nil
+	}
+}
+
+// stop ends the reading.
+func (s *source) stop() {
+	s.forget()
+	s.ended = true
 }
 
 // close closes the file; nobody waits for that.

@@ -18,6 +18,7 @@ const (
 	typeRead     = 5
 	typeWrite    = 6
 	typeLstat    = 7
+	typeFstat    = 8
 	typeSetstat  = 9
 	typeFsetstat = 10
 	typeOpendir  = 11

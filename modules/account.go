@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 
@@ -53,10 +54,13 @@ func (a *accountID) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 // files, so it cannot hold what separates them.
 type field string
 
-// UnmarshalNode takes a text without colons and line ends.
+// noField tells which characters have no place in a field.
+func noField(r rune) bool { return r == ':' || unicode.IsControl(r) }
+
+// UnmarshalNode takes a text without colons and control characters.
 func (v *field) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || strings.ContainsAny(n.Value, ":\n\x00") {
-		return f.Errorf(n, "must be one line of text without a colon")
+	if n.Kind != yaml.ScalarNode || strings.ContainsFunc(n.Value, noField) {
+		return f.Errorf(n, "must be one line of text without a colon or a control character")
 	}
 	*v = field(n.Value)
 	return nil

@@ -24,7 +24,16 @@ func TestSystem(t *testing.T) {
 	}{
 		"group: absent": {
 			task: "!group {group: web, gid: 1500, users: [bob, ann]}", want: "created",
-			expect: []exchange{{argv: "getent group web", code: 2}, {argv: "groupadd -g 1500 web"}, {argv: "gpasswd -M ann,bob web"}},
+			expect: []exchange{
+				{argv: "getent group web", code: 2},
+				{argv: "getent passwd bob ann", out: "bob:x:1:\nann:x:2:\n"},
+				{argv: "groupadd -g 1500 web"},
+				{argv: "gpasswd -M ann,bob web"},
+			},
+		},
+		"group: members that are not there": {
+			task: "!group {group: web, users: [bob, ann, eve]}", want: "failed: adding users to group web: there is no user bob,eve",
+			expect: []exchange{{argv: "getent group web", code: 2}, {argv: "getent passwd bob ann eve", code: 2, out: "ann:x:2:\n"}},
 		},
 		"group: system": {
 			task: "!group {group: web, system: true}", want: "created",
@@ -44,7 +53,11 @@ func TestSystem(t *testing.T) {
 		},
 		"group: append": {
 			task: "!group {group: web, users: [ann, bob], append: true}", want: "modified(Users)",
-			expect: []exchange{{argv: "getent group web", out: "web:x:1500:ann,eve\n"}, {argv: "gpasswd -a bob web"}},
+			expect: []exchange{
+				{argv: "getent group web", out: "web:x:1500:ann,eve\n"},
+				{argv: "getent passwd bob", out: "bob:x:1:\n"},
+				{argv: "gpasswd -a bob web"},
+			},
 		},
 		"group: another number": {
 			task: "!group {group: web, gid: 1501}", want: "modified(Gid)",
@@ -68,6 +81,10 @@ func TestSystem(t *testing.T) {
 		"user: absent": {
 			task: "!user {user: ann, groups: [sudo, docker], shell: /bin/bash, gecos: Ann B}", want: "created",
 			expect: []exchange{{argv: askUser, code: 4}, {argv: "useradd -m -U -G docker,sudo -c Ann B -s /bin/bash ann"}},
+		},
+		"user: a home that would be another field": {
+			task: `!user {user: ann, home: "/home/ann:/bin/sh"}`,
+			want: `refused: playbook.yml:4:7: home "/home/ann:/bin/sh" holds a colon or a control character, which no field of an account can`,
 		},
 		"user: with a group": {
 			task: "!user {user: ann, gid: 100, uid: 1001, create_home: false}", want: "created",
@@ -97,7 +114,7 @@ func TestSystem(t *testing.T) {
 			expect: []exchange{{argv: askUser, out: annEntry}, {argv: "userdel -r ann"}},
 		},
 		"user: a colon": {
-			task: `!user {user: ann, gecos: "a:b"}`, want: "refused: playbook.yml:4:32: must be one line of text without a colon",
+			task: `!user {user: ann, gecos: "a:b"}`, want: "refused: playbook.yml:4:32: must be one line of text without a colon or a control character",
 		},
 		"user: a group of its own and another": {
 			task: "!user {user: ann, gid: 100, create_user_group: true}",

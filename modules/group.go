@@ -21,7 +21,7 @@ type group struct {
 	// next free one.
 	GID *uint32 `yaml:"gid"`
 	// Users are the members of the group: these and no others, unless append is
-	// true. An empty list leaves the group without members.
+	// true. They must exist. An empty list leaves the group without members.
 	Users []accountName `yaml:"users"`
 	// Append only adds users, and leaves members that are not listed.
 	Append bool `yaml:"append"`
@@ -120,6 +120,9 @@ func (m *group) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engin
 	case engine.Remove:
 		return engine.Result{}, act(ctx, h.Conn, nil, "groupdel", name)
 	case engine.Create:
+		if err := m.checkUsers(ctx, h.Conn); err != nil {
+			return engine.Result{}, err
+		}
 		argv := []string{"groupadd"}
 		if m.GID != nil {
 			argv = append(argv, "-g", strconv.FormatUint(uint64(*m.GID), 10))
@@ -131,6 +134,11 @@ func (m *group) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engin
 		}
 		return engine.Result{}, m.setUsers(ctx, h)
 	}
+	if slices.Contains(p.Fields, fieldUsers) {
+		if err := m.checkUsers(ctx, h.Conn); err != nil {
+			return engine.Result{}, err
+		}
+	}
 	if slices.Contains(p.Fields, fieldGID) {
 		gid := strconv.FormatUint(uint64(*m.GID), 10)
 		if err := act(ctx, h.Conn, nil, "groupmod", "-g", gid, name); err != nil {
@@ -141,6 +149,40 @@ func (m *group) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engin
 		return engine.Result{}, m.setUsers(ctx, h)
 	}
 	return engine.Result{}, nil
+}
+
+// checkUsers finds out whether the users exist before anything is changed. It is
+// not for queries: an earlier task may be the one that makes them.
+func (m *group) checkUsers(ctx context.Context, c conn.Conn) error {
+	users := m.Users
+	if m.Append {
+		users = missing(users, m.have.members)
+	}
+	if len(users) == 0 {
+		return nil
+	}
+	argv := []string{"getent", "passwd"}
+	for _, u := range users {
+		argv = append(argv, string(u))
+	}
+	out, err := ask(ctx, c, argv...)
+	if err != nil {
+		return err
+	}
+	switch out.Code {
+	case 0, 2: // 2: not all of them were found
+	default:
+		return toolError(argv, out)
+	}
+	var have []string
+	for _, l := range lines(out.Stdout) {
+		name, _, _ := strings.Cut(l, ":")
+		have = append(have, name)
+	}
+	if lacking := missing(users, have); len(lacking) > 0 {
+		return fmt.Errorf("adding users to group %s: there is no user %s", m.Group, list(lacking))
+	}
+	return nil
 }
 
 func (m *group) setUsers(ctx context.Context, h *engine.Host) error {

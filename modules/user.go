@@ -63,6 +63,11 @@ func (m *user) Validate() error {
 	case m.GID != "" && m.CreateUserGroup != nil && *m.CreateUserGroup:
 		return errors.New("create_user_group makes the account's own group, and gid names another: give one of them")
 	}
+	for name, p := range map[string]hostPath{"home": m.Home, "shell": m.Shell} {
+		if strings.ContainsFunc(string(p), noField) {
+			return fmt.Errorf("%s %q holds a colon or a control character, which no field of an account can", name, p)
+		}
+	}
 	return nil
 }
 

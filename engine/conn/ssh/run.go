@@ -21,6 +21,9 @@ const (
 	linger = time.Second
 	// settling is how long output that has arrived may take to be passed on.
 	settling = 100 * time.Millisecond
+	// maxLine is how long a command line may be. OpenSSH ends the connection over a
+	// request of more than 256 KiB. (Linux runs none above 128 KiB; it says so.)
+	maxLine = 255 << 10
 )
 
 // Run implements [conn.Conn]. A program that is not there or cannot be started
@@ -43,6 +46,9 @@ func (c *Conn) execute(ctx context.Context, cmd conn.Cmd) (conn.Output, error) {
 	prepared, err := launch.Prepare(c.become, cmd)
 	if err != nil {
 		return conn.Output{}, err
+	}
+	if n := len(prepared.Line()); n > maxLine {
+		return conn.Output{}, fmt.Errorf("its command line of %d bytes is longer than SSH takes, %d bytes", n, maxLine)
 	}
 	ctx, done, ok := c.login.running.Begin(ctx)
 	if !ok {

@@ -96,6 +96,30 @@ func TestNoLoginShell(t *testing.T) {
 	}
 }
 
+// A server ends the connection over a request that is too long, and with it all
+// else that runs over it.
+func TestLongCommand(t *testing.T) {
+	t.Parallel()
+	c := dial(t, conntest.StartSSHD(t), ssh.Options{})
+	for size, want := range map[int]string{
+		100 << 10: "",
+		200 << 10: "rgument list too long",
+		300 << 10: "longer than SSH takes",
+		1 << 20:   "longer than SSH takes",
+	} {
+		out, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"printf", "%.1s", strings.Repeat("a", size)}})
+		if want == "" && (err != nil || string(out.Stdout) != "a") {
+			t.Errorf("%d bytes: output %q, error %v", size, out.Stdout, err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%d bytes: output %q, error %v, want %q", size, out.Stderr, err, want)
+		}
+	}
+	if out, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"echo", "x"}}); err != nil || string(out.Stdout) != "x\n" {
+		t.Errorf("after all that: output %q, error %v", out.Stdout, err)
+	}
+}
+
 // Without an SFTP server the shell serves files.
 func TestNoSFTP(t *testing.T) {
 	t.Parallel()

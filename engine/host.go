@@ -49,18 +49,35 @@ type hostRun struct {
 // it is, a relative one is looked up in the folder dir ("files" or "templates")
 // of the role, or of the playbook outside of roles. It must be a regular file.
 func (h *Host) SourcePath(dir, src string) (string, error) {
+	path, info, err := h.source(dir, src)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("finding source file %s: %s is not a regular file", src, path)
+	}
+	return path, err
+}
+
+// SourceTree is SourcePath for what may be a directory too, and tells which.
+func (h *Host) SourceTree(dir, src string) (path string, isDir bool, err error) {
+	path, info, err := h.source(dir, src)
+	switch {
+	case err != nil:
+		return "", false, err
+	case !info.IsDir() && (!info.Mode().IsRegular() || strings.HasSuffix(src, "/")):
+		return "", false, fmt.Errorf("finding source %s: %s is neither a regular file nor a directory of that name", src, path)
+	}
+	return path, info.IsDir(), nil
+}
+
+func (h *Host) source(dir, src string) (string, os.FileInfo, error) {
 	path := src
 	if !filepath.IsAbs(src) {
 		path = filepath.Join(h.run.dir, dir, src)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fmt.Errorf("finding source file %s: %w", src, err)
+		return "", nil, fmt.Errorf("finding source file %s: %w", src, err)
 	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("finding source file %s: %s is not a regular file", src, path)
-	}
-	return path, nil
+	return path, info, nil
 }
 
 // Modules finds the file of a module that users wrote: in the directories of

@@ -1,295 +1,209 @@
 package modules
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 
-	"github.com/mholt/archives"
+	"gopkg.in/yaml.v3"
+
+	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
-const (
-	// maxEntries is how many files an archive may hold.
-	maxEntries = 200_000
-	// entryRoom is what the description of one file may take in an archive, in
-	// bytes, besides its content.
-	entryRoom = 4096
-	// maxName is how long one part of a path may be, as on all usual file systems.
-	maxName = 255
-)
+// archiveModule is the archive module. It ensures that an archive on the host holds
+// files and directories of the host. The runner reads the files and writes the
+// archive, in one step: the host needs no program for it, but what is archived
+// travels to the runner and back. What went into the archive is noted, with sizes,
+// times, modes and owners, in the file .jet-installed.json beside it: as long as
+// nothing of that changes, and the archive is as it was written, there is nothing to
+// do. The result has files, which counts what is in the archive, size, its size in
+// bytes, and checksum, its SHA-256.
+type archiveModule struct {
+	// Paths are the absolute paths of what to archive: files, directories with all
+	// that is in them, and symbolic links, which are stored as links. Their names in
+	// the archive are relative to the deepest directory that holds all of them: of
+	// /etc/nginx alone they begin with nginx/, of /etc/nginx and /srv/www with
+	// etc/nginx/ and srv/www/. Sockets, pipes and devices are left out.
+	Paths []hostPath `yaml:"paths,required"`
+	// Dest is the absolute path of the archive. Its directory must exist. A symbolic
+	// link is followed to the file it names. The archive itself is not archived.
+	Dest filePath `yaml:"dest,required"`
+	// Format is tar, tar.gz, tar.bz2, tar.xz, tar.zst or zip. Without it, the end of
+	// dest says it, where tgz, tbz2, txz and tzst are known as well. In zip, files
+	// have no owners.
+	Format archiveFormat `yaml:"format"`
+	// Exclude are patterns of what to leave out, with all that is in it. * stands for
+	// any characters but a slash, ? for one, [a-z] for one of these. A pattern with a
+	// slash is compared with names in the archive, such as nginx/*.d/old.conf, others
+	// with the last part of every name, such as *.log.
+	Exclude []string `yaml:"exclude"`
+	// Attributes are the archive's owner, group and mode. Those that are not given
+	// are kept, or are the user's and 0o644 when the archive is new.
+	Attributes attributes `yaml:"attributes"`
 
-// archive is an archive, or a compressed file, on this machine. It is read more
-// than once.
-type archive struct {
-	file *os.File
-	// unpacker is nil for a file that is compressed and no archive; single is
-	// that file's name then.
-	unpacker archives.Extractor
-	single   string
-	// expander is nil when nothing is compressed as a whole.
-	expander archives.Decompressor
-	// limit is how much it may expand to, in bytes.
-	limit int64
-	// strip is how many leading parts are cut off every path in it.
-	strip int
+	dest    string // where the links of Dest lead to
+	store   store
+	drift   drift
+	entries []packEntry
+	what    string
 }
 
-// entry is one file of an archive.
-type entry struct {
-	// number counts the entries of the archive, from 0.
-	number int
-	// path is relative, clean, and leads nowhere out of where it is unpacked.
-	path string
-	// mode holds the type and the permission bits.
-	mode fs.FileMode
-	size int64
-	// target is what a symbolic link says.
-	target string
-	// copyOf is the path of the entry that a hard link is another name of.
-	copyOf string
+// archiveFormat is how an archive is written; empty when none is given.
+type archiveFormat string
+
+// formatOf returns the format that the end of a name stands for, empty if none.
+func formatOf(name string) archiveFormat {
+	name = strings.ToLower(name)
+	for _, format := range []string{"tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip"} {
+		if strings.HasSuffix(name, "."+format) {
+			return archiveFormat(format)
+		}
+		if of, ok := strings.CutPrefix(format, "tar."); ok && strings.HasSuffix(name, ".t"+of) {
+			return archiveFormat(format)
+		}
+	}
+	return ""
 }
 
-// magics are how the formats begin.
-var (
-	magicGzip  = []byte{0x1f, 0x8b}
-	magicBzip2 = []byte("BZh")
-	magicXz    = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
-	magicZstd  = []byte{0x28, 0xb5, 0x2f, 0xfd}
-	magicZip   = []byte("PK\x03\x04")
-	magicEmpty = []byte("PK\x05\x06") // a zip file with nothing in it
-)
+// UnmarshalNode takes a scalar that names a format.
+func (a *archiveFormat) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode || string(formatOf("."+n.Value)) != n.Value {
+		return f.Errorf(n, "must be tar, tar.gz, tar.bz2, tar.xz, tar.zst or zip, not %q", n.Value)
+	}
+	*a = archiveFormat(n.Value)
+	return nil
+}
 
-// newArchive finds out the format of a file by its content. name is what it is
-// called where it comes from.
-func newArchive(f *os.File, name string, limit int64, strip int) (*archive, error) {
-	a := &archive{file: f, limit: limit, strip: strip}
-	head := make([]byte, 512)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+// Validate checks the paths, the patterns and the format.
+func (m *archiveModule) Validate() error {
+	if len(m.Paths) == 0 {
+		return errors.New("paths holds nothing to archive")
 	}
-	head = head[:n]
-	begins := func(magic []byte) bool { return bytes.HasPrefix(head, magic) }
-	switch {
-	case begins(magicZip) || begins(magicEmpty):
-		a.unpacker = archives.Zip{}
-		return a, nil
-	case begins(magicGzip):
-		a.expander = archives.Gz{}
-	case begins(magicBzip2):
-		a.expander = archives.Bz2{}
-	case begins(magicXz):
-		a.expander = archives.Xz{}
-	case begins(magicZstd):
-		a.expander = archives.Zstd{}
+	for _, p := range m.Paths {
+		switch clean := path.Clean(string(p)); {
+		case clean == "/":
+			return errors.New("paths: / is not archived as a whole; name what is in it")
+		case clean != string(p):
+			return fmt.Errorf("paths: %q is to be written as %q", p, clean)
+		}
 	}
-	isTar, err := a.holdsTar()
+	for _, p := range m.Exclude {
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return fmt.Errorf("exclude: %q is no pattern", p)
+		}
+	}
+	if m.Format == "" {
+		m.Format = formatOf(string(m.Dest))
+	}
+	if m.Format == "" {
+		return fmt.Errorf("dest: the name %q does not end as an archive's; give format", path.Base(string(m.Dest)))
+	}
+	return nil
+}
+
+func (m *archiveModule) origin() string { return "archive " + path.Base(m.dest) }
+
+func (m *archiveModule) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
+	dest, had, err := followLinks(ctx, h.Conn, string(m.Dest))
 	switch {
 	case err != nil:
-		return nil, err
-	case isTar:
-		a.unpacker = archives.Tar{}
-	case a.expander == nil:
-		return nil, errors.New("it is none of the formats tar, zip, gz, bz2, xz and zst")
-	default:
-		a.single = singleName(name)
+		return engine.Plan{}, err
+	case had != nil && had.Mode.IsDir():
+		return engine.Plan{}, fmt.Errorf("%s is a directory: write the path of the archive itself in dest, such as %s",
+			dest, path.Join(dest, "NAME."+string(m.Format)))
+	case had != nil && !had.Mode.IsRegular():
+		return engine.Plan{}, fmt.Errorf("%s is not a regular file and is not replaced", dest)
 	}
-	return a, nil
-}
-
-// singleName returns the name of a compressed file without its ending.
-func singleName(name string) string {
-	base := path.Base(name)
-	for _, end := range []string{".gz", ".bz2", ".xz", ".zst"} {
-		if cut, ok := strings.CutSuffix(base, end); ok && cut != "" {
-			return cut
-		}
+	m.dest = path.Clean(dest)
+	scan := packScan{
+		conn: h.Conn, exclude: m.Exclude,
+		skip: map[string]bool{m.dest: true, path.Clean(string(m.Dest)): true},
 	}
-	return base
-}
-
-// holdsTar tells whether what is expanded begins as a tar archive does.
-func (a *archive) holdsTar() (bool, error) {
-	r, err := a.expand()
+	m.entries, err = scan.run(ctx, m.Paths)
+	if errors.Is(err, fs.ErrNotExist) && h.Check {
+		m.entries, err = nil, nil // an earlier task would bring it
+	}
 	if err != nil {
-		return false, err
+		return engine.Plan{}, err
 	}
-	defer func() { _ = r.Close() }()
-	head := make([]byte, 1024)
-	n, err := io.ReadFull(r, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return false, err
+	m.what = string(m.Format) + " of " + digestOf(m.entries)
+	if had == nil {
+		return engine.Plan{Need: engine.Create}, nil
 	}
-	if n == len(head) && bytes.Count(head, []byte{0}) == n {
-		return true, nil // an archive with nothing in it
+	if m.store, err = loadStore(ctx, h.Conn, path.Dir(m.dest)); err != nil {
+		return engine.Plan{}, err
 	}
-	if n < 512 {
-		return false, nil
+	plan, err := m.store.query(ctx, h.Conn, m.origin(), m.what, m.Attributes, &m.drift)
+	if plan.Need == engine.Create { // of an archive that someone else made
+		plan = engine.Plan{Need: engine.Modify, Fields: []string{fieldContent}}
 	}
-	// The header of one file, checked by its sum. Long names have more to them.
-	_, err = tar.NewReader(bytes.NewReader(head[:512])).Next()
-	return err == nil || bytes.HasPrefix(head[257:], []byte("ustar")), nil
+	return plan, err
 }
 
-// errTooMuch means that an archive expands to more than its limit.
-var errTooMuch = errors.New("it expands to more than max_size allows")
+// digestOf returns the digest of all that decides what is in an archive. Of
+// directories the times are left out: the archive itself may lie in one.
+func digestOf(entries []packEntry) string {
+	h := sha256.New()
+	for _, e := range entries {
+		mode, size, at := e.info.Mode, e.info.Size, e.info.ModTime.UnixNano()
+		if mode.Type() != 0 {
+			size, at = 0, 0
+		}
+		// A hash takes everything.
+		_, _ = fmt.Fprintf(h, "%q %v %d %d %d %d %q\n", e.name, mode, size, at, e.info.UID, e.info.GID, e.target)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
 
-// expand returns the content without its compression, from the beginning.
-func (a *archive) expand() (io.ReadCloser, error) {
-	if _, err := a.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+func (m *archiveModule) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {
+	if p.Need == engine.Modify && p.Fields[0] != fieldContent {
+		return engine.Result{}, m.Attributes.mend(ctx, h.Conn, m.drift)
 	}
-	r := io.NopCloser(a.file)
-	if a.expander != nil {
-		var err error
-		if r, err = a.expander.OpenReader(a.file); err != nil {
-			return nil, err
-		}
+	var err error
+	if m.store, err = loadStore(ctx, h.Conn, path.Dir(m.dest)); err != nil {
+		return engine.Result{}, err
 	}
-	left := a.limit + maxEntries*entryRoom
-	if a.single != "" {
-		left = a.limit
+	mark, err := m.write(ctx, h.Conn)
+	if err != nil {
+		return engine.Result{}, fmt.Errorf("archiving to %s: %w", m.Dest, err)
 	}
-	capped := readerFunc(func(p []byte) (int, error) {
-		n, err := r.Read(p)
-		if left -= int64(n); left < 0 {
-			return 0, errTooMuch
-		}
+	if err := m.store.note(ctx, h.Conn, m.origin(), record{What: m.what, Files: []fileMark{mark}}); err != nil {
+		return engine.Result{}, err
+	}
+	return engine.Result{Data: map[string]any{
+		"files": int64(len(m.entries)), "size": mark.Size, "checksum": "sha256:" + mark.Sum,
+	}}, nil
+}
+
+// write writes the archive in one step.
+func (m *archiveModule) write(ctx context.Context, c conn.Conn) (fileMark, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	from, to := io.Pipe()
+	packed := make(chan struct{})
+	go func() {
+		defer close(packed)
+		p := packer{conn: c, format: m.Format}
+		to.CloseWithError(p.pack(ctx, to, m.entries))
+	}()
+	sum := sha256.New()
+	var size int64
+	counted := readerFunc(func(p []byte) (int, error) {
+		n, err := from.Read(p)
+		size += int64(n)
+		_, _ = sum.Write(p[:n])
 		return n, err
 	})
-	return struct {
-		io.Reader
-		io.Closer
-	}{capped, r}, nil
-}
-
-// each calls f for every entry, in the archive's order, those that strip leaves
-// nothing of aside. open may be called once, before f returns.
-func (a *archive) each(ctx context.Context, f func(e entry, open func() (io.ReadCloser, error)) error) error {
-	if a.unpacker == nil {
-		return a.one(ctx, f)
-	}
-	var r io.Reader = a.file
-	if _, zip := a.unpacker.(archives.Zip); !zip {
-		expanded, err := a.expand()
-		if err != nil {
-			return err
-		}
-		defer func() { _ = expanded.Close() }()
-		r = untilDone(ctx, expanded)
-	}
-	number := -1
-	var fault error
-	err := a.unpacker.Extract(ctx, r, func(_ context.Context, info archives.FileInfo) error {
-		if number++; number >= maxEntries {
-			fault = fmt.Errorf("it holds more than %d files", maxEntries)
-			return fs.SkipAll
-		}
-		e, err := a.entry(info)
-		e.number = number
-		if err == nil && e.path != "" {
-			err = f(e, func() (io.ReadCloser, error) { return info.Open() })
-		}
-		if err != nil {
-			fault = err // the library would say which entry, once more
-			return fs.SkipAll
-		}
-		return nil
-	})
-	if err == nil {
-		err = fault
-	}
-	if err == nil && r != io.Reader(a.file) {
-		_, err = io.Copy(io.Discard, r) // checks sums that come at the end
-	}
-	return err
-}
-
-// one is each for a compressed file that is no archive.
-func (a *archive) one(ctx context.Context, f func(e entry, open func() (io.ReadCloser, error)) error) error {
-	r, err := a.expand()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	return f(entry{path: a.single, mode: 0o644, size: -1}, func() (io.ReadCloser, error) {
-		return io.NopCloser(untilDone(ctx, r)), nil
-	})
-}
-
-// entry describes an entry, with an empty path when strip leaves nothing of it.
-func (a *archive) entry(info archives.FileInfo) (entry, error) {
-	name, err := cleanName(info.NameInArchive)
-	if err != nil {
-		return entry{}, err
-	}
-	e := entry{path: a.stripped(name), mode: info.Mode() & (fs.ModeType | fs.ModePerm), size: info.Size()}
-	if e.path == "" {
-		return entry{}, nil
-	}
-	if h, ok := info.Header.(*tar.Header); ok {
-		switch h.Typeflag {
-		case tar.TypeLink:
-			target, err := cleanName(h.Linkname)
-			if err != nil {
-				return entry{}, fmt.Errorf("%q is a hard link: %w", name, err)
-			}
-			e.mode, e.size, e.copyOf = e.mode.Perm(), 0, a.stripped(target)
-			return e, nil
-		case tar.TypeReg, tar.TypeDir, tar.TypeSymlink, tar.TypeGNUSparse, tar.TypeCont:
-		default:
-			return entry{}, fmt.Errorf("%q is neither a file, a directory nor a link", name)
-		}
-	}
-	switch e.mode.Type() {
-	case 0:
-		if e.size < 0 {
-			return entry{}, fmt.Errorf("%q has no size", name)
-		}
-	case fs.ModeDir:
-		e.size = 0
-	case fs.ModeSymlink:
-		e.target, e.size = info.LinkTarget, 0
-	default:
-		return entry{}, fmt.Errorf("%q is neither a file, a directory nor a link", name)
-	}
-	return e, nil
-}
-
-// cleanName refuses names that lead elsewhere. The top itself is empty.
-func cleanName(name string) (string, error) {
-	switch {
-	case strings.HasPrefix(name, "/"):
-		return "", fmt.Errorf("%q is an absolute path", name)
-	case strings.ContainsRune(name, 0):
-		return "", fmt.Errorf("%q holds a NUL byte", name)
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		switch {
-		case part == "..":
-			return "", fmt.Errorf("%q leads out of dest", name)
-		case len(part) > maxName:
-			return "", fmt.Errorf("%q is too long a name", part[:20]+"…")
-		}
-	}
-	if name = path.Clean(name); name == "." {
-		return "", nil
-	}
-	return name, nil
-}
-
-// stripped cuts leading parts off.
-func (a *archive) stripped(name string) string {
-	for range a.strip {
-		_, rest, _ := strings.Cut(name, "/")
-		name = rest
-	}
-	return name
+	err := writeFile(ctx, c, m.dest, counted, m.Attributes)
+	cancel()
+	_ = from.Close()
+	<-packed
+	return fileMark{Path: path.Base(m.dest), Size: size, Sum: hex.EncodeToString(sum.Sum(nil))}, err
 }

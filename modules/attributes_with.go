@@ -2,8 +2,10 @@ package modules
 
 import (
 	"errors"
+	"io/fs"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
 // with adds what modules take beside attributes as parameters of their own. What
@@ -23,4 +25,24 @@ func (a attributes) with(owner, group string, mode engine.Mode) (attributes, err
 		a.Mode = mode
 	}
 	return a, nil
+}
+
+// over returns the attributes for a file that takes the place of old, which is
+// nil where nothing was.
+func (a attributes) over(old *conn.FileInfo) conn.Attr {
+	usual := fs.FileMode(0o644)
+	out := conn.Attr{Mode: &usual}
+	if old != nil {
+		out = keep(*old)
+	}
+	if a.Mode.Given {
+		out.Mode = &a.Mode.Perm
+	}
+	if a.Owner != "" {
+		out.Owner = a.Owner
+	}
+	if a.Group != "" {
+		out.Group = a.Group
+	}
+	return out
 }

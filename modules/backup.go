@@ -34,3 +34,15 @@ func keep(info conn.FileInfo) conn.Attr {
 	mode := info.Mode & permBits
 	return conn.Attr{Mode: &mode, Owner: fmt.Sprint(info.UID), Group: fmt.Sprint(info.GID)}
 }
+
+// backUp keeps a copy of a file beside it and returns the copy's path.
+func backUp(ctx context.Context, c conn.Conn, name string, had conn.FileInfo) (string, error) {
+	to, err := backupPath(ctx, c, name, time.Now())
+	if err == nil {
+		err = c.Copy(ctx, name, to, keep(had))
+	}
+	if err != nil {
+		return "", fmt.Errorf("keeping a backup: %w", err)
+	}
+	return to, nil
+}

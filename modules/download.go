@@ -21,10 +21,16 @@ import (
 const (
 	viaHost   = "host"
 	viaRunner = "runner"
+	viaAuto   = "auto"
 )
 
-// download is the download module. The file appears at its place when it has arrived
-// whole and its checksum is right, and not before.
+// download is the download module. It ensures that a file was fetched over HTTP, in
+// one step: a file that did not arrive whole, or not as it should be, never takes the
+// place of another. Proxies are those of the environment of the task (http_proxy,
+// https_proxy, no_proxy), or of the runner where that fetches the file.
+//
+// The result holds via, which says who fetched it (host or runner), and checksum where
+// the file's is known.
 type download struct {
 	// URL is the address of the file, which begins with http:// or https://.
 	// Redirections are followed.
@@ -43,15 +49,19 @@ type download struct {
 	// before. Those that are not given are kept, or are the user's and 0o644 when
 	// the file is new.
 	Attributes attributes `yaml:"attributes"`
-	// Force fetches the file although it exists, if the server has a newer one:
-	// newer than the time at which the file was last written.
+	// Force fetches the file although it exists, if the server has another one. What
+	// the server said of its version (ETag, Last-Modified) is kept in the file
+	// .jet-installed.json beside dest, to ask by it; where nothing was kept, newer
+	// means newer than the time at which the file was last written.
 	Force bool `yaml:"force"`
 	// Checksum is what the file must have: sha256: or sha512: and hexadecimal
-	// digits. A file that has it is not fetched again; one that has another is. A
-	// file that arrives with another one is thrown away.
-	Checksum checksum `yaml:"checksum"`
+	// digits, or the address of a file that lists it, as sha256sum writes it. A file
+	// that has it is not fetched again; one that has another is. A file that arrives
+	// with another one is thrown away.
+	Checksum checksumSource `yaml:"checksum"`
 	// Headers are sent along with the request. They appear in no message and in
-	// no process list, so secrets belong here rather than into url.
+	// no process list, so secrets belong here rather than into url. The server of a
+	// list of checksums gets them if it is the same one.
 	Headers map[string]string `yaml:"headers"`
 	// Timeout limits one attempt to fetch the file, such as 10m. Without it, an
 	// attempt ends when nothing arrived for a minute.
@@ -59,14 +69,25 @@ type download struct {
 	// Retries is how many more attempts are made when a server cannot be reached
 	// or is busy, after 1, 2, 4 … seconds.
 	Retries uint `yaml:"retries"`
-	// Via says who fetches the file: host (with curl or wget) or runner (which
-	// then hands it on). When it is not given, the runner does it for hosts that
-	// cannot.
+	// Via says who fetches the file: host (with curl or wget), runner (which then
+	// hands it on), or auto: the host, but the runner for hosts that have no program
+	// for it or cannot reach the server. It is auto when it is not given. What url
+	// calls localhost is the host alone, unless it has no program.
 	Via string `yaml:"via"`
 
 	request request
 	had     conn.Inspection
+	sum     checksum // what the file must have
+	store   store    // with force: what was kept of the server's version
+	got     arrival
 	pause   time.Duration // the first wait between attempts; zero means a second
+}
+
+// arrival is how a file came.
+type arrival struct {
+	via     string
+	version version
+	sum     checksum // its SHA-256, where it is known
 }
 
 // Validate checks the address, the headers and what excludes each other.
@@ -77,9 +98,11 @@ func (m *download) Validate() error {
 	}
 	m.request = request{url: u, headers: m.Headers}
 	switch m.Via {
-	case "", viaHost, viaRunner:
+	case "":
+		m.Via = viaAuto
+	case viaAuto, viaHost, viaRunner:
 	default:
-		return fmt.Errorf("via must be %s or %s, not %q", viaHost, viaRunner, m.Via)
+		return fmt.Errorf("via must be %s, %s or %s, not %q", viaHost, viaRunner, viaAuto, m.Via)
 	}
 	if m.Attributes, err = m.Attributes.with(m.Owner, m.Group, m.Mode); err != nil {
 		return err
@@ -87,9 +110,19 @@ func (m *download) Validate() error {
 	return checkHeaders(m.Headers)
 }
 
+// Preview reads ahead what Query reads, unless that asks a server.
+func (m *download) Preview(ctx context.Context, h *engine.Host) {
+	if !m.Force && m.Checksum.url == nil {
+		_, _ = m.Query(ctx, h)
+	}
+}
+
 func (m *download) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
-	look := conn.Look{Sum: m.Force || len(m.Checksum) == sha256.Size, Size: -1}
 	var err error
+	if m.sum, err = m.wanted(ctx, h.Conn); err != nil {
+		return engine.Plan{}, err
+	}
+	look := conn.Look{Sum: m.Force || len(m.sum) == sha256.Size, Size: -1}
 	m.had, err = h.Conn.Inspect(ctx, string(m.Dest), look)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -116,24 +149,82 @@ func (m *download) Query(ctx context.Context, h *engine.Host) (engine.Plan, erro
 	return engine.Plan{Need: engine.Modify, Fields: fields}, nil
 }
 
+// wanted returns the checksum that the file must have, if one is asked for.
+func (m *download) wanted(ctx context.Context, c conn.Conn) (checksum, error) {
+	if m.Checksum.url == nil {
+		return m.Checksum.sum, nil
+	}
+	r := request{url: m.Checksum.url}
+	if r.url.Scheme == m.request.url.Scheme && r.url.Host == m.request.url.Host {
+		r.headers = m.request.headers
+	}
+	var list []byte
+	err := m.persist(ctx, func(ctx context.Context) error {
+		var err error
+		list, err = m.text(ctx, c, r)
+		return err
+	})
+	var sum checksum
+	if err == nil {
+		sum, err = m.Checksum.find(string(list), m.request.url.Path, string(m.Dest))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("learning the checksum from %s: %w", r, err)
+	}
+	return sum, nil
+}
+
+// text fetches a short text.
+func (m *download) text(ctx context.Context, c conn.Conn, r request) ([]byte, error) {
+	if m.Via != viaRunner {
+		text, err := r.textOnHost(ctx, c)
+		if !m.handsOver(err) {
+			return text, err
+		}
+	}
+	client := newClient()
+	defer client.CloseIdleConnections()
+	resp, err := r.open(ctx, client, http.MethodGet)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(untilDone(ctx, resp.Body), maxText+1))
+	if err == nil && len(text) > maxText {
+		err = fmt.Errorf("it is larger than %d bytes", maxText)
+	}
+	return text, err
+}
+
+// handsOver tells whether the runner fetches what the host could not for this
+// reason.
+func (m *download) handsOver(err error) bool {
+	if m.Via != viaAuto {
+		return false
+	}
+	return errors.Is(err, errNoTool) || errors.Is(err, errNoWay) && !m.request.loops()
+}
+
 // stale tells whether the file that is there is to be fetched again.
 func (m *download) stale(ctx context.Context, c conn.Conn) (bool, error) {
-	if len(m.Checksum) > 0 {
+	if len(m.sum) > 0 {
 		have := checksum(m.had.Sum)
-		if len(m.Checksum) != sha256.Size {
+		if len(m.sum) != sha256.Size {
 			var err error
-			if have, err = m.Checksum.of(ctx, c, string(m.Dest)); err != nil {
+			if have, err = m.sum.of(ctx, c, string(m.Dest)); err != nil {
 				return false, err
 			}
 		}
-		return !bytes.Equal(have, m.Checksum), nil
+		return !bytes.Equal(have, m.sum), nil
 	}
 	if !m.Force {
 		return false, nil
 	}
 	// What the server says now is what check mode can go by. That it does not
 	// say is no reason to fail: Apply will see.
-	m.request.since = m.had.ModTime
+	if err := m.recall(ctx, c); err != nil {
+		return false, err
+	}
 	return !errors.Is(m.ask(ctx, c), errNotModified), ctx.Err()
 }
 
@@ -142,8 +233,8 @@ func (m *download) ask(ctx context.Context, c conn.Conn) error {
 	ctx, cancel := m.limited(ctx)
 	defer cancel()
 	if m.Via != viaRunner {
-		err := m.request.onHost(ctx, c, "")
-		if !errors.Is(err, errNoTool) || m.Via == viaHost {
+		_, err := m.request.onHost(ctx, c, toNowhere)
+		if !m.handsOver(err) {
 			return err
 		}
 	}
@@ -167,46 +258,70 @@ func (m *download) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (en
 	if p.Need == engine.Modify && p.Fields[0] != fieldContent {
 		return engine.Result{}, h.Conn.SetAttr(ctx, string(m.Dest), m.Attributes.attr())
 	}
-	fetch := m.viaHost
-	if m.Via == viaRunner {
-		fetch = m.viaRunner
-	}
-	changed, err := m.persist(ctx, h.Conn, fetch)
-	if errors.Is(err, errNoTool) && m.Via == "" {
-		changed, err = m.persist(ctx, h.Conn, m.viaRunner)
-	}
-	if err != nil {
+	changed := false
+	err := m.persist(ctx, func(ctx context.Context) error {
+		var err error
+		changed, err = m.fetch(ctx, h.Conn)
+		return err
+	})
+	if err != nil && !errors.Is(err, errNotModified) {
 		return engine.Result{}, fmt.Errorf("downloading %s: %w", m.request, err)
 	}
-	if !changed && len(p.Fields) > 1 {
-		return engine.Result{}, h.Conn.SetAttr(ctx, string(m.Dest), m.Attributes.attr())
+	res := engine.Result{Data: map[string]any{"via": m.got.via}}
+	if len(m.got.sum) > 0 {
+		res.Data["checksum"] = m.got.sum.String()
 	}
-	return engine.Result{Passive: !changed}, nil
+	if err == nil {
+		if err := m.remember(ctx, h.Conn); err != nil {
+			return res, err
+		}
+	}
+	if !changed && len(p.Fields) > 1 {
+		return res, h.Conn.SetAttr(ctx, string(m.Dest), m.Attributes.attr())
+	}
+	res.Passive = !changed
+	return res, nil
 }
 
-// persist fetches the file, again and again if that can help. It tells whether
-// the file came to be another one.
-func (m *download) persist(ctx context.Context, c conn.Conn, fetch func(context.Context, conn.Conn) (bool, error)) (bool, error) {
+// fetch fetches the file once, by whom it can be fetched. It tells whether the file
+// came to be another one.
+func (m *download) fetch(ctx context.Context, c conn.Conn) (bool, error) {
+	m.got = arrival{via: viaHost}
+	var why error
+	if m.Via != viaRunner {
+		changed, err := m.viaHost(ctx, c)
+		if !m.handsOver(err) {
+			return changed, err
+		}
+		why = err
+	}
+	m.got = arrival{via: viaRunner}
+	changed, err := m.viaRunner(ctx, c)
+	if err != nil && !errors.Is(err, errNotModified) && errors.Is(why, errNoWay) {
+		err = fmt.Errorf("%w; and through the runner: %w", why, err)
+	}
+	return changed, err
+}
+
+// persist fetches something, again and again if that can help.
+func (m *download) persist(ctx context.Context, fetch func(context.Context) error) error {
 	pause := m.pause
 	if pause == 0 {
 		pause = time.Second
 	}
 	for left := m.Retries; ; left-- {
 		once, cancel := m.limited(ctx)
-		changed, err := fetch(once, c)
+		err := fetch(once)
 		if err != nil && ctx.Err() == nil && once.Err() != nil {
 			err = context.Cause(once)
 		}
 		cancel()
-		if errors.Is(err, errNotModified) {
-			return false, nil
-		}
 		if err == nil || left == 0 || !mayPass(err) {
-			return changed, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return false, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, stallTime)
@@ -218,7 +333,7 @@ func mayPass(err error) bool {
 	if s, ok := errors.AsType[statusError](err); ok {
 		return s.passing()
 	}
-	for _, final := range []error{errNoTool, errChecksum, fs.ErrNotExist, fs.ErrPermission, fs.ErrExist, conn.ErrUnreachable} {
+	for _, final := range []error{errNotModified, errNoTool, errChecksum, fs.ErrNotExist, fs.ErrPermission, fs.ErrExist, conn.ErrUnreachable} {
 		if errors.Is(err, final) {
 			return false
 		}
@@ -236,11 +351,12 @@ func (m *download) viaRunner(ctx context.Context, c conn.Conn) (bool, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	sum := sha256.New()
-	body := io.TeeReader(untilDone(ctx, m.Checksum.verified(resp.Body)), sum)
+	body := io.TeeReader(untilDone(ctx, m.sum.verified(resp.Body)), sum)
 	if err := writeFile(ctx, c, string(m.Dest), body, m.Attributes); err != nil {
 		return false, err
 	}
-	return !bytes.Equal(sum.Sum(nil), m.had.Sum), nil
+	m.got.version, m.got.sum = versionOf(resp.Header), sum.Sum(nil)
+	return !bytes.Equal(m.got.sum, m.had.Sum), nil
 }
 
 // viaHost lets the host fetch the file to a temporary one beside it, which takes
@@ -265,18 +381,17 @@ func (m *download) viaHost(ctx context.Context, c conn.Conn) (changed bool, err 
 			err = rerr
 		}
 	}()
-	if err := m.request.onHost(ctx, c, tmp); err != nil {
+	if m.got.version, err = m.request.onHost(ctx, c, tmp); err != nil {
 		return false, err
 	}
-	if len(m.Checksum) > 0 || m.had.Sum != nil {
-		have, err := m.Checksum.of(ctx, c, tmp)
-		if err != nil {
+	if len(m.sum) > 0 || m.Force {
+		if m.got.sum, err = m.sum.of(ctx, c, tmp); err != nil {
 			return false, err
 		}
-		if err := m.Checksum.match(have); err != nil {
+		if err := m.sum.match(m.got.sum); err != nil {
 			return false, err
 		}
-		if bytes.Equal(have, m.had.Sum) {
+		if bytes.Equal(m.got.sum, m.had.Sum) {
 			return false, nil
 		}
 	}
@@ -293,48 +408,4 @@ func (m *download) viaHost(ctx context.Context, c conn.Conn) (changed bool, err 
 	}
 	renamed = true
 	return true, nil
-}
-
-// over returns the attributes for a file that takes the place of old, which is
-// nil where nothing was.
-func (a attributes) over(old *conn.FileInfo) conn.Attr {
-	usual := fs.FileMode(0o644)
-	out := conn.Attr{Mode: &usual}
-	if old != nil {
-		out = keep(*old)
-	}
-	if a.Mode.Given {
-		out.Mode = &a.Mode.Perm
-	}
-	if a.Owner != "" {
-		out.Owner = a.Owner
-	}
-	if a.Group != "" {
-		out.Group = a.Group
-	}
-	return out
-}
-
-// maxLinks is how many symbolic links are followed for one path.
-const maxLinks = 40
-
-// followLinks returns the path that a file's symbolic links end at, and what is
-// there, nil if nothing is.
-func followLinks(ctx context.Context, c conn.Conn, name string) (string, *conn.FileInfo, error) {
-	for range maxLinks {
-		info, err := lstat(ctx, c, name)
-		if err != nil || info == nil || info.Mode.Type() != fs.ModeSymlink {
-			return name, info, err
-		}
-		target, err := c.ReadLink(ctx, name)
-		if err != nil {
-			return "", nil, err
-		}
-		if !path.IsAbs(target) {
-			// Not path.Join: what ".." means is for the host to say.
-			target = path.Dir(name) + "/" + target
-		}
-		name = target
-	}
-	return "", nil, fmt.Errorf("%s: too many symbolic links", name)
 }

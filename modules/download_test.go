@@ -74,10 +74,10 @@ func TestDownload(t *testing.T) {
 		{name: "verbatim", path: `/query?a={1,2}&b=[1-2]&c=$(x)"'&d=%20`, want: `a={1,2}&b=[1-2]&c=$(x)"'&d=%20`},
 		{name: "missing", path: "/none?token=secret", err: "/none: the server answered 404 Not Found"},
 		{name: "cut off", path: "/broken", before: "old", m: download{Force: true}, want: "old", err: "downloading"},
-		{name: "checksum", path: "/file", before: "old", m: download{Checksum: sum256[:]}, want: "content"},
-		{name: "long checksum", path: "/file", before: "old", m: download{Checksum: sum512[:]}, want: "content"},
-		{name: "other checksum", path: "/query", before: "old", m: download{Checksum: sum256[:]}, want: "old", err: "checksum"},
-		{name: "other long checksum", path: "/query", before: "old", m: download{Checksum: sum512[:]}, want: "old", err: "checksum"},
+		{name: "checksum", path: "/file", before: "old", m: download{Checksum: checksumSource{sum: sum256[:]}}, want: "content"},
+		{name: "long checksum", path: "/file", before: "old", m: download{Checksum: checksumSource{sum: sum512[:]}}, want: "content"},
+		{name: "other checksum", path: "/query", before: "old", m: download{Checksum: checksumSource{sum: sum256[:]}}, want: "old", err: "checksum"},
+		{name: "other long checksum", path: "/query", before: "old", m: download{Checksum: checksumSource{sum: sum512[:]}}, want: "old", err: "checksum"},
 	}
 	for way, host := range ways(t) {
 		for _, c := range cases {
@@ -119,7 +119,7 @@ func TestDownload(t *testing.T) {
 				}
 				if err == nil {
 					again := c.m
-					again.Force = again.Force && len(again.Checksum) > 0
+					again.Force = again.Force && len(again.Checksum.sum) > 0
 					again.URL, again.Dest = m.URL, m.Dest
 					if p, _, err := enact(t, &again, &engine.Host{Conn: host}); err != nil || p.Need != engine.Matched {
 						t.Errorf("second run: %v, %v", p, err)

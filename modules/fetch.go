@@ -1,7 +1,6 @@
 package modules
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jet-bus/jet-bus/engine"
-	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
 const (
@@ -29,6 +24,8 @@ var (
 	errNotModified = errors.New("not modified")
 	// errNoTool means that the host has no program that can fetch.
 	errNoTool = errors.New("the host has neither curl nor wget that could fetch it")
+	// errNoWay means that the host could not make a connection to the server.
+	errNoWay = errors.New("the host cannot reach the server")
 )
 
 // statusError is an answer of a server other than the file.
@@ -47,8 +44,17 @@ func (s statusError) passing() bool {
 type request struct {
 	url     *url.URL
 	headers map[string]string
-	// since makes the answer errNotModified when the file is not newer.
+	// since makes the answer errNotModified when the file is not newer, etag when it
+	// is the one that the server gave that name.
 	since time.Time
+	etag  string
+}
+
+// version is what a server says of which version of a file it sends.
+type version struct{ etag, modified string }
+
+func versionOf(h http.Header) version {
+	return version{etag: h.Get("Etag"), modified: h.Get("Last-Modified")}
 }
 
 // String names the file in messages, without what may be secret in its address.
@@ -85,12 +91,15 @@ func checkHeaders(headers map[string]string) error {
 }
 
 func (r request) header() http.Header {
-	h := make(http.Header, len(r.headers)+1)
+	h := make(http.Header, len(r.headers)+2)
 	for name, v := range r.headers {
 		h.Set(name, v)
 	}
 	if !r.since.IsZero() {
 		h.Set("If-Modified-Since", r.since.UTC().Format(http.TimeFormat))
+	}
+	if r.etag != "" {
+		h.Set("If-None-Match", r.etag)
 	}
 	return h
 }
@@ -132,75 +141,4 @@ func newClient() *http.Client {
 	t.ResponseHeaderTimeout = stallTime
 	t.DisableCompression = true // a file is stored as it is sent
 	return &http.Client{Transport: t}
-}
-
-// onHost lets the host fetch the file itself, into the file called to. An empty
-// name only asks whether there is something to fetch.
-func (r request) onHost(ctx context.Context, c conn.Conn, to string) error {
-	out, err := c.Run(ctx, conn.Cmd{
-		Argv: []string{"curl", "-q", "-K", "-"}, Stdin: strings.NewReader(r.curlConfig(to)), ReadOnly: to == "",
-	})
-	if err != nil {
-		return err
-	}
-	if out.Code != 127 {
-		return curlError(out)
-	}
-	// Other users of the host can read wget's arguments.
-	if len(r.headers) > 0 || r.url.User != nil || to == "" {
-		return errNoTool
-	}
-	argv := []string{"wget", "-q", "-t", "1", "-T", strconv.Itoa(int(stallTime.Seconds())), "-O", to, "--", r.url.String()}
-	out, err = c.Run(ctx, conn.Cmd{Argv: argv})
-	switch {
-	case err != nil:
-		return err
-	case out.Code == 127:
-		return errNoTool
-	case out.Code != 0:
-		return &engine.CommandError{CommandResult: commandResult("wget", out)}
-	}
-	return nil
-}
-
-// curlConfig is what curl reads instead of arguments, which other users of the
-// host could see.
-func (r request) curlConfig(to string) string {
-	var b strings.Builder
-	line := func(name, value string) {
-		quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\v", `\v`).Replace(value)
-		fmt.Fprintf(&b, "%s = \"%s\"\n", name, quoted)
-	}
-	b.WriteString("silent\nshow-error\nfail\nlocation\ngloboff\npath-as-is\n")
-	line("proto", "=http,https")
-	line("proto-redir", "=http,https")
-	line("connect-timeout", strconv.Itoa(int(connectTime.Seconds())))
-	line("speed-limit", "1")
-	line("speed-time", strconv.Itoa(int(stallTime.Seconds())))
-	line("write-out", "%{http_code}")
-	if to == "" {
-		b.WriteString("head\n")
-		to = "/dev/null"
-	}
-	line("output", to)
-	header := r.header()
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		line("header", name+": "+header.Get(name))
-	}
-	line("url", r.url.String())
-	return b.String()
-}
-
-// curlError says what came of curl.
-func curlError(out conn.Output) error {
-	code, _ := strconv.Atoi(string(bytes.TrimSpace(out.Stdout)))
-	switch {
-	case code == http.StatusNotModified:
-		return errNotModified
-	case out.Code == 0 && code == http.StatusOK:
-		return nil
-	case code != 0 && (out.Code == 22 || out.Code == 0):
-		return statusError(code)
-	}
-	return &engine.CommandError{CommandResult: commandResult("curl", out)}
 }

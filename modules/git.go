@@ -16,17 +16,19 @@ import (
 
 // Names of what differs in a working copy.
 const (
-	fieldRepo   = "Repo"
-	fieldBranch = "Branch"
+	fieldRepo       = "Repo"
+	fieldBranch     = "Branch"
+	fieldSubmodules = "Submodules"
 )
 
 // remoteHead is the branch name that stands for the remote's default branch.
 const remoteHead = "HEAD"
 
-// gitModule is the git module. The host needs git.
+// gitModule is the git module. It ensures that a working copy of a repository is at a
+// version. The host needs git.
 //
-// The result holds before and after, the commits that the working copy was and is
-// at; before is empty when it is new.
+// The result holds before and after, the hashes of the commits that the working copy
+// was at and is at now; before is empty for a new one.
 type gitModule struct {
 	// Repo is the address of the repository, in any form that git on the host
 	// takes. Passwords do not belong into it: other users of the host can read
@@ -53,6 +55,10 @@ type gitModule struct {
 	// have, and files in the way. Otherwise they make the task fail when something
 	// is to be changed. Files that git does not know are left alone.
 	Force bool `yaml:"force"`
+	// Submodules brings the repository's submodules, and theirs, to the commits that
+	// the version names, from the addresses that it names. Without it, they are left
+	// alone.
+	Submodules bool `yaml:"submodules"`
 	// AcceptKeys accepts the key of an SSH server that is not known yet, and
 	// keeps it, unless this is false. A key that has changed is never accepted.
 	AcceptKeys *bool `yaml:"accept_keys"`
@@ -144,6 +150,12 @@ func (m *gitModule) Query(ctx context.Context, h *engine.Host) (engine.Plan, err
 		return engine.Plan{}, err
 	}
 	fields, err := m.differences(ctx)
+	if err == nil && m.Submodules && !slices.ContainsFunc(fields, moves) {
+		var stale bool
+		if stale, err = m.repo.staleSubmodules(ctx); stale {
+			fields = append(fields, fieldSubmodules)
+		}
+	}
 	if fields = append(fields, owners...); err != nil || len(fields) == 0 {
 		return engine.Plan{Need: engine.Matched}, err
 	}
@@ -178,8 +190,7 @@ func (m *gitModule) differences(ctx context.Context) ([]string, error) {
 			fields = append(fields, fieldContent)
 		}
 	}
-	moves := slices.ContainsFunc(fields, func(f string) bool { return f != fieldRepo })
-	if !moves || m.Force || m.state.head == "" {
+	if !slices.ContainsFunc(fields, moves) || m.Force || m.state.head == "" {
 		return fields, nil
 	}
 	if m.state.dirty {
@@ -191,6 +202,11 @@ func (m *gitModule) differences(ctx context.Context) ([]string, error) {
 			"give force: true to throw them away", m.Path, n)
 	}
 	return fields, err
+}
+
+// moves tells whether what differs is brought in order by a checkout.
+func moves(field string) bool {
+	return field == fieldBranch || field == fieldVersion || field == fieldContent
 }
 
 func (m *gitModule) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {
@@ -207,13 +223,19 @@ func (m *gitModule) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (e
 		}
 	}
 	after := m.state.head
-	if fresh || slices.ContainsFunc(p.Fields, func(f string) bool { return f == fieldBranch || f == fieldVersion || f == fieldContent }) {
+	checkout := fresh || slices.ContainsFunc(p.Fields, moves)
+	if checkout {
 		var err error
 		if after, err = m.repo.move(ctx, m.target, m.Depth, m.Force || m.state.head == ""); err != nil {
 			return res, err
 		}
 	}
 	res.Data["after"] = after
+	if m.Submodules && (checkout || slices.Contains(p.Fields, fieldSubmodules)) {
+		if err := m.repo.updateSubmodules(ctx, m.Depth, m.Force); err != nil {
+			return res, err
+		}
+	}
 	return res, m.Attributes.applyTree(ctx, h.Conn, m.repo.path)
 }
 

@@ -277,7 +277,8 @@ func (m *githubRelease) install(ctx context.Context, h *engine.Host) error {
 		if err != nil {
 			return err
 		}
-		return install(ctx, h.Conn, m.store, a, m.Attributes, m.origin(), m.what())
+		_, err = install(ctx, h.Conn, m.store, a, m.Attributes, m.origin(), m.what())
+		return err
 	}
 	if err := m.store.forget(ctx, h.Conn, m.origin()); err != nil {
 		return err

@@ -95,7 +95,13 @@ func (r gitRepo) run(ctx context.Context, c conn.Cmd) (string, error) {
 	if out.Code != 0 {
 		done := commandResult(strings.Join(c.Argv, " "), out)
 		done.Cmd, done.Stderr, done.Stdout = r.hide(done.Cmd), r.hide(done.Stderr), r.hide(done.Stdout)
-		return "", &engine.CommandError{CommandResult: done}
+		failed := &engine.CommandError{CommandResult: done}
+		if strings.Contains(done.Stderr, "dubious ownership") {
+			return "", fmt.Errorf("git of %s will not use a repository on the host that belongs to another user; run the task "+
+				"as its owner (with: {sudo: OWNER}), or allow it with git config --system --add safe.directory PATH: %w",
+				r.conn.User(), failed)
+		}
+		return "", failed
 	}
 	return string(out.Stdout), nil
 }
@@ -305,7 +311,8 @@ func (r gitRepo) move(ctx context.Context, t gitTarget, depth uint16, force bool
 }
 
 func (r gitRepo) fetch(ctx context.Context, t gitTarget, depth uint16) error {
-	args := []string{"fetch", "--quiet", "--force"}
+	// Submodules are brought once their addresses are known.
+	args := []string{"fetch", "--quiet", "--force", "--no-recurse-submodules"}
 	if depth > 0 {
 		args = append(args, "--depth", strconv.Itoa(int(depth)))
 	}
@@ -327,7 +334,7 @@ func (r gitRepo) fetch(ctx context.Context, t gitTarget, depth uint16) error {
 		return nil
 	}
 	// Servers may hand out nothing but branches and tags.
-	if _, all := r.git(ctx, "fetch", "--quiet", "--force", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"); all != nil {
+	if _, all := r.git(ctx, "fetch", "--quiet", "--force", "--no-recurse-submodules", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"); all != nil {
 		return all
 	}
 	if _, missing := r.read(ctx, "cat-file", "-e", t.commit+"^{commit}"); missing != nil {

@@ -39,6 +39,9 @@ type record struct {
 	// What says which one it was: a checksum or a version.
 	What  string     `json:"what"`
 	Files []fileMark `json:"files"`
+	// ETag and Modified are what a server said of it, as it said that.
+	ETag     string `json:"etag,omitempty"`
+	Modified string `json:"modified,omitempty"`
 }
 
 // fileMark is how a file was left.
@@ -62,6 +65,10 @@ func loadStore(ctx context.Context, c conn.Conn, dir string) (store, error) {
 	}
 	if err != nil {
 		return s, fmt.Errorf("reading what was installed: %w", err)
+	}
+	if !found.Mode.IsRegular() {
+		// A link would be followed when it is written.
+		return s, fmt.Errorf("%s is no regular file, and what was installed cannot be noted there", path.Join(dir, storeName))
 	}
 	if json.Unmarshal(found.Content, &s) != nil {
 		s.Installed = nil

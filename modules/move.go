@@ -18,9 +18,10 @@ import (
 // was stopped.
 const cleanupTime = 10 * time.Second
 
-// move is the move module. It renames a file, directory or symbolic link, and copies
-// it where dest is on another file system. What is at dest already stays there, and
-// the task fails, unless backup or force say otherwise.
+// move is the move module. It ensures that a file, a directory or a symbolic link of
+// the host is at another path of the host. Within a file system it is renamed, in one
+// step; to another one it is copied with times, owners and modes, and taken away once
+// the copy is complete.
 //
 // The result holds backup, the path of what was kept, if something was.
 type move struct {
@@ -35,7 +36,8 @@ type move struct {
 	Backup bool `yaml:"backup"`
 	// Force replaces what is at dest, with all that is in it.
 	Force bool `yaml:"force"`
-	// Mode is the permission bits of dest, such as 0o644.
+	// Mode is the permission bits of dest, such as 0o644. A symbolic link has none: its
+	// owner and group alone are set.
 	Mode engine.Mode `yaml:"mode"`
 	// Owner is the user that owns dest, by name or number.
 	Owner string `yaml:"owner"`
@@ -81,7 +83,7 @@ func (m *move) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	case m.src == nil && m.dest == nil:
 		return engine.Plan{}, fmt.Errorf("moving %s to %s: neither of them exists", m.Src, m.Dest)
 	case m.src == nil:
-		if fields := m.Attributes.diff(*m.dest); len(fields) > 0 {
+		if fields := m.ofType(*m.dest).diff(*m.dest); len(fields) > 0 {
 			return engine.Plan{Need: engine.Modify, Fields: fields}, nil
 		}
 		return engine.Plan{Need: engine.Matched}, nil
@@ -102,10 +104,27 @@ func (m *move) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine
 			return res, err
 		}
 	}
-	if !m.Attributes.given() {
+	moved := m.src
+	if moved == nil {
+		moved = m.dest
+	}
+	a := m.ofType(*moved)
+	if !a.given() {
 		return res, nil
 	}
-	return res, h.Conn.SetAttr(ctx, string(m.Dest), m.Attributes.attr())
+	attr := a.attr()
+	attr.NoFollow = true
+	return res, h.Conn.SetAttr(ctx, string(m.Dest), attr)
+}
+
+// ofType returns the attributes that a file can have: a link's mode is that of the
+// file it names, which is not moved.
+func (m *move) ofType(f conn.FileInfo) attributes {
+	a := m.Attributes
+	if f.Mode.Type() == fs.ModeSymlink {
+		a.Mode = engine.Mode{}
+	}
+	return a
 }
 
 // replace makes room at dest and moves src there. A file takes the place of a

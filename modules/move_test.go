@@ -3,6 +3,7 @@ package modules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,5 +184,27 @@ func TestMoveHardLink(t *testing.T) {
 	}
 	if got := read(t, dest); got != "x" {
 		t.Errorf("dest holds %q", got)
+	}
+}
+
+// TestMoveLink leaves the file alone that a link names.
+func TestMoveLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir+"/target", "x")
+	if err := os.Symlink("target", dir+"/from"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []engine.Need{engine.Create, engine.Matched} {
+		m := move{
+			Src: hostPath(dir + "/from"), Dest: hostPath(dir + "/to"),
+			Mode: engine.Mode{Given: true, Perm: 0o600}, Owner: fmt.Sprint(os.Getuid()),
+		}
+		if p, _, err := enact(t, &m, &engine.Host{Conn: here(t)}); err != nil || p.Need != want {
+			t.Errorf("%v, %v; want %v", p, err, want)
+		}
+	}
+	if info, err := os.Stat(dir + "/target"); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("the file behind the link: %v, %v", info, err)
 	}
 }

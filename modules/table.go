@@ -7,8 +7,9 @@ func Table() []engine.Spec {
 	return []engine.Spec{
 		engine.Of[apk]("apk", "Ensures that an Alpine package is installed, or is not."),
 		engine.Of[apt]("apt", "Ensures that a Debian package is installed, or is not."),
+		engine.Of[archiveModule]("archive", "Ensures that an archive holds files and directories of the host."),
 		engine.Of[assert]("assert", "Fails the host unless every condition given holds."),
-		engine.Of[copyFile]("copy", "Ensures that a file has the content and the attributes given."),
+		engine.Of[copyFile]("copy", "Ensures that a file, or a directory with all that is in it, is a copy of one of this machine."),
 		engine.Of[cron]("cron", "Ensures that cron runs a command at certain times, or does not."),
 		engine.Of[debug]("debug", "Prints variables as YAML."),
 		engine.Of[directory]("directory", "Ensures that a directory exists with the attributes given, or does not exist."),

@@ -9,10 +9,11 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// templateFile is the template module. It renders a Handlebars template with the
-// variables in force and brings the text to the host, where it replaces what is there
-// in one step: nobody sees half a file. In the template, ENV_NAME is the variable NAME
-// of Jet's own environment.
+// templateFile is the template module. It renders a template with the variables in
+// force and ensures that a file of the host holds what comes of it. In the template,
+// ENV_NAME is the variable NAME of Jet's own environment.
+//
+// The result holds backup, the path of the copy that was kept, if one was.
 type templateFile struct {
 	// Src is the template: an absolute path on this machine, or a path in the
 	// folder templates of the role or of the playbook. It must be UTF-8 text.
@@ -23,6 +24,16 @@ type templateFile struct {
 	// Attributes are the file's owner, group and mode. Those that are not given
 	// are kept, or are the user's and 0o644 when the file is new.
 	Attributes attributes `yaml:"attributes"`
+	// Check is a command line for the host's shell that must succeed before the
+	// file is put in place, such as visudo -cf %s. %s stands for the new file, which
+	// lies beside the old one under a name with the same end, with its owner and mode;
+	// the path is one word whatever it holds, so write no quotes around %s. When it fails,
+	// the old file stays and the output is shown. It is not run in check mode, nor
+	// when the content stays as it is.
+	Check validation `yaml:"validate"`
+	// Backup keeps a copy of the file as it was, beside it, with the time in its
+	// name.
+	Backup bool `yaml:"backup"`
 
 	content content
 }
@@ -56,5 +67,6 @@ func (m *templateFile) Query(ctx context.Context, h *engine.Host) (engine.Plan, 
 }
 
 func (m *templateFile) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {
-	return engine.Result{}, m.content.apply(ctx, h, m.Dest, m.Attributes, p)
+	r := replacement{content: m.content, dest: m.Dest, attrs: m.Attributes, validate: m.Check, backup: m.Backup}
+	return r.apply(ctx, h, p)
 }

@@ -23,10 +23,14 @@ import (
 // defaultMaxSize is what an archive may expand to when no one says otherwise.
 const defaultMaxSize = 4 << 30
 
-// unpack is the unpack module. The archive is read, checked and unpacked by the
+// unpack is the unpack module. It ensures that a directory of the host holds what is
+// in an archive. The archive is read, checked and unpacked by the
 // runner, which writes the files one by one: the host needs no program for it.
 // What was unpacked is written down in the file .jet-installed.json in dest, so
-// that an archive is not unpacked again while its files are there.
+// that an archive is not unpacked again while its files are there. An archive that
+// would write elsewhere than in dest (by .., absolute paths, or links that lead out),
+// that holds devices or pipes, or expands to more than max_size, is refused before
+// anything is written. In the result, files counts what was unpacked.
 type unpack struct {
 	// Src is the archive: an absolute path on the host or, with remote_src:
 	// false, a file of this machine as with copy. It is in one of the formats
@@ -180,23 +184,27 @@ func (m *unpack) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engi
 	if a.single != "" && m.remote() && path.Join(string(m.Dest), a.single) == path.Clean(m.Src) {
 		return engine.Result{}, fmt.Errorf("unpacking %s: the file would take the place of the archive; give another dest", m.Src)
 	}
-	if err := install(ctx, h.Conn, m.store, a, m.Attributes, m.origin(), m.label(sum)); err != nil {
+	files, err := install(ctx, h.Conn, m.store, a, m.Attributes, m.origin(), m.label(sum))
+	if err != nil {
 		return engine.Result{}, fmt.Errorf("unpacking %s: %w", m.Src, err)
 	}
-	return engine.Result{}, nil
+	return engine.Result{Data: map[string]any{"files": int64(len(files))}}, nil
 }
 
-// install unpacks an archive into the store's directory and notes that.
-func install(ctx context.Context, c conn.Conn, s store, a *archive, attrs attributes, origin, what string) error {
+// install unpacks an archive into the store's directory, notes that, and returns what
+// it unpacked.
+func install(
+	ctx context.Context, c conn.Conn, s store, a *archive, attrs attributes, origin, what string,
+) ([]fileMark, error) {
 	x := extraction{conn: c, dest: s.dir, attrs: attrs, archive: a}
 	// Were the run stopped half-way, the old note would speak of files that may
 	// not be there any more.
 	x.begin = func(ctx context.Context) error { return s.forget(ctx, c, origin) }
 	files, err := x.run(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.note(ctx, c, origin, record{What: what, Files: files})
+	return files, s.note(ctx, c, origin, record{What: what, Files: files})
 }
 
 // mend gives the files of d their attributes.

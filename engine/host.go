@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -30,6 +31,9 @@ type Host struct {
 	Diff bool
 	// Environ is the environment that templates may see ([Options.ProcessEnv]).
 	Environ map[string]string
+	// Began is when the run began. What modules keep for all hosts of a run must
+	// not be older.
+	Began time.Time
 
 	run *hostRun
 }

@@ -63,6 +63,7 @@ func (x *execution) prepare(vars map[string]any) (inquiry, error) {
 	}
 	return inquiry{module: m, host: &Host{
 		Name: x.host.host.Name, Vars: vars, Check: x.Check, Diff: x.Diff, Environ: x.ProcessEnv,
+		Began: x.began,
 		run: &hostRun{
 			dir: x.scope.dir(), sources: &x.sources,
 			modules: slices.Concat(x.ModulesPath, []string{filepath.Join(x.scope.play.dir, "modules")}),

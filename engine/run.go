@@ -71,7 +71,7 @@ type Options struct {
 // max_fail, or the end of ctx, which is returned as [context.Cause]. The summary is
 // valid in any case.
 func Run(ctx context.Context, pb *Playbook, inv *inventory.Inventory, o Options) (Summary, error) {
-	r := &run{Options: o, inv: inv, hosts: make(map[string]*hostState), links: newLinks(o.Dialer)}
+	r := &run{Options: o, began: time.Now(), inv: inv, hosts: make(map[string]*hostState), links: newLinks(o.Dialer)}
 	if r.Forks <= 0 {
 		r.Forks = defaultForks
 	}
@@ -106,6 +106,7 @@ func Run(ctx context.Context, pb *Playbook, inv *inventory.Inventory, o Options)
 // run is the state of one Run.
 type run struct {
 	Options
+	began time.Time
 	inv   *inventory.Inventory
 	hosts map[string]*hostState
 	links *links

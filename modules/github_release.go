@@ -1,15 +1,11 @@
 package modules
 
 import (
+	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
-	"net/url"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -19,72 +15,111 @@ import (
 	"github.com/jet-bus/jet-bus/engine"
 )
 
-// maxSumFile is how large a file of checksums may be, in bytes.
-const maxSumFile = 1 << 20
-
-// githubRelease is the github_release module. The runner asks for the releases,
-// fetches the file and hands it to the host. What is installed is written down in
-// the file .jet-installed.json, in dest or beside it, so that it is not fetched
-// again while it is there.
+// githubRelease is the github_release module. It ensures that a file of a release
+// is on the host, or only tells which release there is. Releases of GitHub, Gitea,
+// Forgejo and GitLab can be had.
+//
+// The runner asks for the releases, fetches the file and hands it to the host: the
+// host needs no way to the internet and no program. A file that arrives cut off is
+// fetched again, three times in all, and never installed. What is installed is
+// written down in the file .jet-installed.json, in dest (with extract) or beside
+// it, so that it is fetched again only when another release is wanted, or when the
+// file is not as it was left. A file whose release was replaced under the same
+// tag, such as nightly, is noticed by its checksum or its number. Of a repository
+// with very many releases, the newest ten pages are looked at: 1000 releases, or 500
+// of Gitea and Forgejo.
+//
+// The version of a release is what its tag holds: 1.2.3, v1.2.3, app-1.2.3 and
+// app/v1.2.3 are all version 1.2.3. Versions are compared as semver says; tags that
+// hold none, such as nightly, come before all that do. A release is a prerelease
+// if the site says so, or if its version does (2.0.0-rc.1); GitLab says so of none.
+//
+// The result has the members tag, version (null when the tag holds none), asset
+// and url (null without asset), published (the time, such as
+// 2025-01-02T03:04:05Z), prerelease, and previous, which is the tag that was
+// installed before, or null. When there is nothing to do, only save gets them.
 type githubRelease struct {
-	// Repo is the repository, as owner/name.
+	// Repo is the repository, as owner/name; of GitLab, groups may be nested.
 	Repo string `yaml:"repo,required"`
 	// Provider is the kind of site: github (when it is not given), gitea, forgejo
 	// or gitlab.
 	Provider string `yaml:"provider"`
 	// BaseURL is the address of a site of one's own, such as
 	// https://git.example.com; of GitHub Enterprise it is that of the API, such as
-	// https://github.example.com/api/v3.
+	// https://github.example.com/api/v3. When it is not given, it is that of
+	// github.com, gitea.com, codeberg.org or gitlab.com.
 	BaseURL string `yaml:"base_url"`
 	// Channel says which releases count: latest or stable (the highest version
 	// that is no prerelease, when it is not given), prerelease (the highest
-	// version of all), unstable (the highest prerelease) or any (the newest by
-	// date). Drafts never count.
+	// version of all, where 2.0.0 is higher than 2.0.0-rc.1), unstable (the
+	// highest prerelease, even if a stable release is higher) or any (the one that
+	// was published last). Drafts, and releases announced for later, never count.
 	Channel string `yaml:"channel"`
-	// Version is a tag, a version, or a range of versions such as ">=1.2, <2" or
-	// "~1.4".
+	// Version is a tag, a version, or a range of versions such as ">=1.2, <2",
+	// "~1.4" (1.4.x), "^1.4" (1.4 or higher below 2) or "1.2 - 1.4". A tag and a
+	// whole version mean that release, whatever the channel, also when a higher
+	// one is installed; of a range, the channel's choice is taken. Beyond the
+	// channel stable, prereleases are in a range too, and 2.0.0-rc.1 is lower than
+	// 2: write "^1" rather than "<2" to stay with 1.
 	Version string `yaml:"version"`
-	// Asset is the name of the file to fetch, in which * and ? stand for what may
-	// vary. It must match one file of the release. Without it, nothing is fetched,
-	// and save is what the task is for.
+	// TagPrefix is what tags must begin with, where a repository has releases of
+	// several things: app/ for tags such as app/v1.2.3.
+	TagPrefix string `yaml:"tag_prefix"`
+	// Asset is the name of the file to fetch, in which *, ? and [a-z] stand for
+	// what may vary. It must match one file of the release. Without it, nothing is
+	// fetched, and save or register is what the task is for.
 	Asset string `yaml:"asset"`
 	// Checksum is what the file must have: sha256: or sha512: and hexadecimal
 	// digits. A checksum that the site itself tells is checked in any case.
 	Checksum checksum `yaml:"checksum"`
 	// ChecksumFile is the name of a file of the release that holds the checksum,
-	// as sha256sum and sha512sum write it; * and ? stand for what may vary.
+	// as sha256sum and sha512sum write it; what may vary is written as in asset.
 	ChecksumFile string `yaml:"checksum_file"`
+	// PublicKey is the key that the release must be signed with: one of minisign
+	// (RW…) or of OpenSSH (ssh-ed25519 …; signatures are made with ssh-keygen -Y
+	// sign -n file). What is signed is checksum_file where it is given, and the
+	// file itself where it is not. The runner checks it and needs no program.
+	PublicKey signingKey `yaml:"public_key"`
+	// SignatureFile is the name of the file of the release that holds the
+	// signature. When it is not given, it is the name of what is signed with
+	// .minisig, or for a key of OpenSSH with .sig, behind it. It needs public_key.
+	SignatureFile string `yaml:"signature_file"`
 	// Extract unpacks the file, as the unpack module does, into the directory
-	// dest.
+	// dest. What an earlier release had there, and this one has not, stays.
 	Extract bool `yaml:"extract"`
-	// Strip is how many leading parts are cut off every path in the archive.
+	// Strip is how many leading parts are cut off every path in the archive. It
+	// needs extract.
 	Strip uint16 `yaml:"strip"`
 	// MaxSize is what the file may hold, and the archive expand to: a number of
 	// bytes, or one with KiB, MiB or GiB behind it. It is 4GiB when it is not
 	// given.
 	MaxSize byteSize `yaml:"max_size"`
 	// Dest is the absolute path of the file on the host, whose directory must
-	// exist, or with extract of the directory.
+	// exist, or with extract of the directory. It needs asset.
 	Dest hostPath `yaml:"dest"`
 	// Attributes are owner, group and mode of the file, or of the files that are
 	// unpacked.
 	Attributes attributes `yaml:"attributes"`
 	// GitHubToken is a token of the provider. It raises the number of requests
-	// that may be made, and lets private repositories be seen.
+	// that may be made, and lets private repositories be seen. It is sent to the
+	// site of base_url alone, and shown nowhere.
 	GitHubToken string `yaml:"github_token"`
 	// CacheETags keeps the provider's answers in the file
 	// .local/share/jetpack/github_etags.json in the home of the runner's user, and
 	// asks only whether they are still true. Answers are kept for 7 days.
 	CacheETags bool `yaml:"cache_etags"`
-	// Save is the variable that gets a mapping of tag, version, asset, url,
-	// published and prerelease. In check mode it is not set when something is to
-	// be installed.
+	// Save is the variable that gets the members of the result. In check mode it
+	// is not set when something is to be installed.
 	Save varName `yaml:"save"`
 
 	releases *releases
 	repo     repository
 	chosen   release
 	asset    asset
+	// sums and signature are the files of checksum_file and signature_file.
+	sums, signature asset
+	// previous is the tag that was installed before.
+	previous string
 	store    store
 	drift    drift
 }
@@ -133,14 +168,18 @@ func (m *githubRelease) validateFiles() error {
 		return errors.New("dest needs asset, the name of the file to fetch")
 	case m.Dest == "" && (m.Extract || m.Attributes.given()):
 		return errors.New("dest is missing")
-	case m.Dest == "" && m.Save == "":
-		return errors.New("one of dest and save is needed")
+	case m.Asset == "" && (len(m.Checksum) > 0 || m.ChecksumFile != "" || m.PublicKey.verifier != nil):
+		return errors.New("asset is missing, the name of the file to check")
+	case m.SignatureFile != "" && m.PublicKey.verifier == nil:
+		return errors.New("signature_file needs public_key")
 	case m.Dest == "/" && !m.Extract:
 		return errors.New("dest must be the path of the file")
 	case m.Strip > 0 && !m.Extract:
 		return errors.New("strip needs extract: true")
 	}
-	for key, p := range map[string]string{"asset": m.Asset, "checksum_file": m.ChecksumFile} {
+	for key, p := range map[string]string{
+		"asset": m.Asset, "checksum_file": m.ChecksumFile, "signature_file": m.SignatureFile,
+	} {
 		if _, err := path.Match(p, ""); err != nil {
 			return fmt.Errorf("%s: %q is no pattern of names", key, p)
 		}
@@ -159,7 +198,7 @@ func (m *githubRelease) dir() string {
 // origin is what the file is known by in the store. A file of its own is known
 // by its name too: two of them may come from one repository.
 func (m *githubRelease) origin() string {
-	where := "release " + m.repo.base + " " + m.Repo + " " + m.Asset
+	where := "release " + m.repo.base + " " + m.Repo + " " + m.TagPrefix + m.Asset
 	if !m.Extract {
 		where += " " + path.Base(string(m.Dest))
 	}
@@ -169,8 +208,14 @@ func (m *githubRelease) origin() string {
 // what identifies the file.
 func (m *githubRelease) what() string {
 	parts := []string{m.chosen.tag, m.asset.name}
-	if len(m.asset.sum) > 0 {
+	switch {
+	case len(m.asset.sum) > 0:
 		parts = append(parts, m.asset.sum.String())
+	case m.asset.id != 0:
+		parts = append(parts, fmt.Sprintf("number %d", m.asset.id))
+	}
+	if m.PublicKey.verifier != nil {
+		parts = append(parts, "key "+m.PublicKey.print)
 	}
 	if len(m.Checksum) > 0 {
 		parts = append(parts, m.Checksum.String())
@@ -181,22 +226,69 @@ func (m *githubRelease) what() string {
 	return strings.Join(parts, " ")
 }
 
-func (m *githubRelease) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
-	list, err := m.releases.list(ctx, m.repo)
+// Offline tells that the host is not needed to tell which release there is.
+func (m *githubRelease) Offline() bool { return m.Dest == "" }
+
+// Preview reads ahead what Query reads on the host.
+func (m *githubRelease) Preview(ctx context.Context, h *engine.Host) {
+	if m.Dest == "" {
+		return
+	}
+	if s, err := loadStore(ctx, h.Conn, m.dir()); err == nil {
+		_, _, _ = m.Attributes.compare(ctx, h.Conn, s.dir, s.Installed[m.origin()].Files)
+	}
+}
+
+// choose asks for the releases and picks one of them. When a list that was asked
+// for earlier in the run does not have what is wanted, it is asked for anew.
+func (m *githubRelease) choose(ctx context.Context, h *engine.Host) error {
+	list, err := m.releases.list(ctx, m.repo, h.Began)
 	if err != nil {
-		return engine.Plan{}, err
+		return err
 	}
-	if m.chosen, err = choose(list, m.Channel, m.Version); err != nil {
-		return engine.Plan{}, fmt.Errorf("choosing a release of %s: %w", m.Repo, err)
+	missing := m.pick(list)
+	if missing == nil {
+		return nil
 	}
-	if m.Asset != "" {
-		if m.asset, err = m.chosen.find(m.Asset); err != nil {
-			return engine.Plan{}, err
+	if list, err = m.releases.list(ctx, m.repo, time.Now().Add(-freshMiss)); err != nil {
+		return err
+	}
+	return m.pick(list)
+}
+
+// pick finds the release that is wanted, and its files.
+func (m *githubRelease) pick(list []release) (err error) {
+	wanted := choice{channel: m.Channel, version: m.Version, prefix: m.TagPrefix}
+	if m.chosen, err = wanted.of(list); err != nil {
+		return fmt.Errorf("choosing a release of %s: %w", m.Repo, err)
+	}
+	if m.Asset == "" {
+		return nil
+	}
+	if m.asset, err = m.chosen.find(m.Asset); err != nil {
+		return err
+	}
+	signed := m.asset.name
+	if m.ChecksumFile != "" {
+		if m.sums, err = m.chosen.find(m.ChecksumFile); err != nil {
+			return err
 		}
+		signed = m.sums.name
+	}
+	if m.PublicKey.verifier != nil {
+		m.signature, err = m.chosen.find(cmp.Or(m.SignatureFile, signed+m.PublicKey.suffix))
+	}
+	return err
+}
+
+func (m *githubRelease) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
+	if err := m.choose(ctx, h); err != nil {
+		return engine.Plan{}, err
 	}
 	if m.Dest == "" {
 		return engine.Plan{Need: engine.Passive}, nil
 	}
+	var err error
 	if m.store, err = loadStore(ctx, h.Conn, m.dir()); err != nil {
 		return engine.Plan{}, err
 	}
@@ -204,7 +296,9 @@ func (m *githubRelease) Query(ctx context.Context, h *engine.Host) (engine.Plan,
 	if err != nil {
 		return p, err
 	}
-	switch old, ok := m.store.Installed[m.origin()]; {
+	old, ok := m.store.Installed[m.origin()]
+	m.previous, _, _ = strings.Cut(old.What, " ")
+	switch {
 	case p.Need == engine.Matched && m.Save != "":
 		p.Need = engine.Passive // so that Apply can save
 	case p.Need == engine.Create && !m.Extract:
@@ -252,7 +346,10 @@ func (m *githubRelease) describe() map[string]any {
 	out := map[string]any{
 		"tag": m.chosen.tag, "version": nil, "asset": nil, "url": nil,
 		"published":  m.chosen.published.UTC().Format(time.RFC3339),
-		"prerelease": m.chosen.pre(),
+		"prerelease": m.chosen.pre(), "previous": nil,
+	}
+	if m.previous != "" {
+		out["previous"] = m.previous
 	}
 	if m.chosen.version != nil {
 		out["version"] = m.chosen.version.String()
@@ -261,115 +358,6 @@ func (m *githubRelease) describe() map[string]any {
 		out["asset"], out["url"] = m.asset.name, m.asset.url
 	}
 	return out
-}
-
-func (m *githubRelease) install(ctx context.Context, h *engine.Host) error {
-	f, sum, err := m.fetch(ctx, m.asset, m.MaxSize.limit())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	if err := m.verify(ctx, f, sum); err != nil {
-		return err
-	}
-	if m.Extract {
-		a, err := newArchive(f, m.asset.name, m.MaxSize.limit(), int(m.Strip))
-		if err != nil {
-			return err
-		}
-		_, err = install(ctx, h.Conn, m.store, a, m.Attributes, m.origin(), m.what())
-		return err
-	}
-	if err := m.store.forget(ctx, h.Conn, m.origin()); err != nil {
-		return err
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return err
-	}
-	if err := writeFile(ctx, h.Conn, string(m.Dest), untilDone(ctx, f), m.Attributes); err != nil {
-		return err
-	}
-	return m.store.note(ctx, h.Conn, m.origin(), record{What: m.what(), Files: []fileMark{{
-		Path: path.Base(string(m.Dest)), Size: size, Sum: hex.EncodeToString(sum),
-	}}})
-}
-
-// fetch fetches a file of the release to this machine.
-func (m *githubRelease) fetch(ctx context.Context, a asset, limit int64) (*os.File, checksum, error) {
-	client := newClient()
-	defer client.CloseIdleConnections()
-	at := a.url
-	header := map[string]string{"Accept": "application/octet-stream"}
-	if m.repo.token != "" && m.repo.provider == providerGitHub && a.api != "" {
-		at = a.api // the other one takes no token
-	}
-	if u, err := url.Parse(at); err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, nil, fmt.Errorf("%s cannot be fetched: its address is %q", a.name, at)
-	}
-	resp, err := m.releases.get(ctx, client, m.repo, at, header)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return nil, nil, statusError(resp.StatusCode)
-	}
-	return spool(ctx, resp.Body, limit)
-}
-
-// verify checks all checksums there are of the file.
-func (m *githubRelease) verify(ctx context.Context, f *os.File, sum256 checksum) error {
-	wants := []checksum{m.asset.sum, m.Checksum}
-	if m.ChecksumFile != "" {
-		of, err := m.chosen.find(m.ChecksumFile)
-		if err != nil {
-			return err
-		}
-		text, err := m.text(ctx, of)
-		if err != nil {
-			return fmt.Errorf("fetching %s: %w", of.name, err)
-		}
-		listed, err := listedSum(text, m.asset.name)
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", of.name, err)
-		}
-		wants = append(wants, listed)
-	}
-	for _, want := range wants {
-		have := []byte(sum256)
-		if len(want) > 0 && len(want) != len(have) {
-			h := want.hash()
-			if _, err := f.Seek(0, io.SeekStart); err != nil {
-				return err
-			}
-			if _, err := io.Copy(h, untilDone(ctx, f)); err != nil {
-				return err
-			}
-			have = h.Sum(nil)
-		}
-		if err := want.match(have); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// text fetches a small file.
-func (m *githubRelease) text(ctx context.Context, a asset) (string, error) {
-	f, _, err := m.fetch(ctx, a, maxSumFile)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	b, err := io.ReadAll(f)
-	return string(b), err
 }
 
 // githubReleaseSpec describes the module. The hosts of a run share what was

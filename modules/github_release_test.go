@@ -156,22 +156,24 @@ func TestGithubReleaseProviders(t *testing.T) {
 
 func TestGithubReleaseTokenGoesNowhereElse(t *testing.T) {
 	t.Parallel()
-	f, other := newForge(t, "v1"), newForge(t)
-	f.before = func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasPrefix(r.URL.Path, "/asset/") {
-			// Another host, as far as headers go.
-			http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)+"/tool-linux", http.StatusFound)
-			return true
+	// Another name, and another port of the same name.
+	for _, name := range []string{"localhost", "127.0.0.1"} {
+		f, other := newForge(t, "v1"), newForge(t)
+		f.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasPrefix(r.URL.Path, "/asset/") {
+				http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", name, 1)+"/tool-linux", http.StatusFound)
+				return true
+			}
+			return false
 		}
-		return false
-	}
-	dest := filepath.Join(t.TempDir(), "tool")
-	_, _, err := f.install(t, githubRelease{Asset: "tool-linux", Dest: hostPath(dest), GitHubToken: testToken})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := other.took(); !slices.Equal(got, []string{"/tool-linux"}) {
-		t.Errorf("the other host was asked for %q", got)
+		dest := filepath.Join(t.TempDir(), "tool")
+		_, _, err := f.install(t, githubRelease{Asset: "tool-linux", Dest: hostPath(dest), GitHubToken: testToken})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := other.took(); !slices.Equal(got, []string{"/tool-linux"}) {
+			t.Errorf("%s was asked for %q", name, got)
+		}
 	}
 }
 
@@ -266,8 +268,9 @@ func TestGithubReleaseWaitsWhenAsked(t *testing.T) {
 	}{
 		"busy":       {503, nil, []time.Duration{time.Second, 2 * time.Second}, "503"},
 		"asked":      {429, map[string]string{"Retry-After": "7"}, []time.Duration{7 * time.Second, 7 * time.Second}, "github_token raises the limit"},
-		"too long":   {429, map[string]string{"Retry-After": "3600"}, nil, "for 1h0m0s"},
-		"used up":    {403, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999999"}, nil, "no more requests"},
+		"too long":   {429, map[string]string{"Retry-After": "3600"}, nil, "no more requests are taken until 2"},
+		"used up":    {403, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"}, nil, "until 2100-01-01 00:00:00 UTC; github_token raises the limit"},
+		"gitlab":     {429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "4102444800"}, nil, "until 2100-01-01 00:00:00 UTC"},
 		"forbidden":  {403, nil, nil, "403"},
 		"unknown":    {404, nil, nil, "does not exist"},
 		"bad answer": {200, nil, nil, "understanding the answer"},
@@ -284,7 +287,7 @@ func TestGithubReleaseWaitsWhenAsked(t *testing.T) {
 		var waits []time.Duration
 		client := newReleases()
 		client.wait = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
-		_, err := client.list(t.Context(), repository{provider: "github", base: f.URL, name: "a/b"})
+		_, err := client.list(t.Context(), repository{provider: "github", base: f.URL, name: "a/b"}, time.Time{})
 		if err == nil || !strings.Contains(err.Error(), c.err) || !slices.Equal(waits, c.waits) {
 			t.Errorf("%s: %v, waited %v", name, err, waits)
 		}
@@ -298,7 +301,7 @@ func TestReleasesAreSharedByHosts(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			if _, err := client.list(t.Context(), repository{provider: "github", base: f.URL, name: "a/b"}); err != nil {
+			if _, err := client.list(t.Context(), repository{provider: "github", base: f.URL, name: "a/b"}, time.Time{}); err != nil {
 				t.Error(err)
 			}
 		})

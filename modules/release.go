@@ -7,20 +7,10 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
-)
-
-// Channels of releases.
-const (
-	channelLatest     = "latest"
-	channelStable     = "stable"
-	channelPrerelease = "prerelease"
-	channelUnstable   = "unstable"
-	channelAny        = "any"
 )
 
 // release is what a host of repositories says of a release.
@@ -42,6 +32,9 @@ type asset struct {
 	api string
 	// sum is the checksum that the host tells; it may be empty.
 	sum checksum
+	// size is in bytes, and id a number that no other file has; both are zero where
+	// the host does not tell.
+	size, id int64
 }
 
 // decodeReleases reads a page of releases as GitHub, Gitea and Forgejo write it.
@@ -56,6 +49,9 @@ func decodeReleases(body []byte) ([]release, error) {
 			URL    string `json:"browser_download_url"`
 			API    string `json:"url"`
 			Digest string `json:"digest"`
+			State  string `json:"state"`
+			Size   int64  `json:"size"`
+			ID     int64  `json:"id"`
 		} `json:"assets"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
@@ -65,8 +61,13 @@ func decodeReleases(body []byte) ([]release, error) {
 	for i, r := range page {
 		out[i] = release{tag: r.Tag, draft: r.Draft, prerelease: r.Prerelease, published: r.Published, version: tagVersion(r.Tag)}
 		for _, a := range r.Assets {
+			if a.State != "" && a.State != "uploaded" {
+				continue // GitHub shows files whose upload is under way, or was given up
+			}
 			sum, _ := parseChecksum(a.Digest) // kinds we do not know are left alone
-			out[i].assets = append(out[i].assets, asset{name: a.Name, url: a.URL, api: a.API, sum: sum})
+			out[i].assets = append(out[i].assets, asset{
+				name: a.Name, url: a.URL, api: a.API, sum: sum, size: a.Size, id: a.ID,
+			})
 		}
 	}
 	return out, nil
@@ -81,6 +82,7 @@ func decodeGitLab(body []byte) ([]release, error) {
 		Assets   struct {
 			Links []struct {
 				Name   string `json:"name"`
+				ID     int64  `json:"id"`
 				URL    string `json:"url"`
 				Direct string `json:"direct_asset_url"`
 			} `json:"links"`
@@ -93,79 +95,10 @@ func decodeGitLab(body []byte) ([]release, error) {
 	for i, r := range page {
 		out[i] = release{tag: r.Tag, draft: r.Upcoming, published: r.Released, version: tagVersion(r.Tag)}
 		for _, l := range r.Assets.Links {
-			out[i].assets = append(out[i].assets, asset{name: l.Name, url: cmp.Or(l.Direct, l.URL)})
+			out[i].assets = append(out[i].assets, asset{name: l.Name, url: cmp.Or(l.Direct, l.URL), id: l.ID})
 		}
 	}
 	return out, nil
-}
-
-// tagPrefix is what projects write before the version in a tag, such as v or app-v.
-var tagPrefix = regexp.MustCompile(`^[A-Za-z][A-Za-z._/-]*`)
-
-// tagVersion returns the version in a tag, nil if there is none.
-func tagVersion(tag string) *semver.Version {
-	for _, s := range []string{tag, tagPrefix.ReplaceAllString(tag, "")} {
-		if v, err := semver.NewVersion(s); err == nil {
-			return v
-		}
-	}
-	return nil
-}
-
-// pre tells whether it is a prerelease, by its version or because it says so.
-func (r release) pre() bool {
-	return r.prerelease || r.version != nil && r.version.Prerelease() != ""
-}
-
-// choose picks the release that a channel and a wanted version (or a range of
-// versions, or nothing) come to. Drafts are nobody's choice.
-func choose(all []release, channel, want string) (release, error) {
-	all = slices.DeleteFunc(slices.Clone(all), func(r release) bool { return r.draft })
-	if want != "" {
-		if i := slices.IndexFunc(all, func(r release) bool { return r.tag == want || r.tag == "v"+want }); i >= 0 {
-			return all[i], nil
-		}
-		limit, err := semver.NewConstraint(want)
-		if err != nil {
-			return release{}, fmt.Errorf("there is no release with the tag %q, and it is no range of versions", want)
-		}
-		limit.IncludePrerelease = channel != channelStable
-		all = slices.DeleteFunc(all, func(r release) bool { return r.version == nil || !limit.Check(r.version) })
-		// Someone who names one version means that one, whatever it is.
-		if _, err := semver.NewVersion(want); err == nil && len(all) > 0 {
-			channel = channelPrerelease
-		}
-	}
-	all = slices.DeleteFunc(all, func(r release) bool {
-		return channel == channelStable && r.pre() || channel == channelUnstable && !r.pre()
-	})
-	if len(all) == 0 {
-		if want != "" {
-			return release{}, fmt.Errorf("there is no release %s in the channel %s", want, channel)
-		}
-		return release{}, fmt.Errorf("there is no release in the channel %s", channel)
-	}
-	return slices.MaxFunc(all, func(a, b release) int {
-		if channel != channelAny {
-			if c := compareVersions(a, b); c != 0 {
-				return c
-			}
-		}
-		return a.published.Compare(b.published)
-	}), nil
-}
-
-// compareVersions puts tags that hold no version before all others.
-func compareVersions(a, b release) int {
-	switch {
-	case a.version == nil && b.version == nil:
-		return 0
-	case a.version == nil:
-		return -1
-	case b.version == nil:
-		return 1
-	}
-	return a.version.Compare(b.version)
 }
 
 // find returns the one asset that a pattern matches.

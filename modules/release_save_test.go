@@ -12,6 +12,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/modules"
+	"github.com/jet-bus/jet-bus/test/releases"
 )
 
 // TestReleaseIsSaved makes sure that save sets its variable when the file is
@@ -67,6 +68,49 @@ func TestReleaseIsSaved(t *testing.T) {
 		}
 		if diff := cmp.Diff(run.want, got); diff != "" {
 			t.Errorf("check %v, -want +got:\n%s", run.check, diff)
+		}
+	}
+}
+
+// TestReleaseOfLaterRun makes sure that a run that begins after a release appeared
+// sees it, although the process asked for the list a moment ago: a runner does that
+// when one release follows another.
+func TestReleaseOfLaterRun(t *testing.T) {
+	t.Parallel()
+	s := releases.Start()
+	t.Cleanup(s.Close)
+	playbook := filepath.Join(t.TempDir(), "playbook.yml")
+	text := fmt.Sprintf(`
+- name: release
+  groups: [all]
+  tasks:
+    - !github_release {repo: acme/tool, base_url: "%[1]s", save: r}
+    - !github_release {repo: acme/tool, base_url: "%[1]s", save: r}
+    - !echo {msg: "{{r.tag}}"}
+`, s.URL)
+	if err := os.WriteFile(playbook, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reg, err := engine.NewRegistry(modules.Table()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pb, err := engine.Parse(playbook, reg, engine.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testCase{}
+	for _, tag := range []string{"v1.0.0", "v1.1.0"} {
+		s.Put("acme/tool", releases.Release{Tag: tag})
+		var got []string
+		for _, e := range c.run(t, pb, reg, false) {
+			got = append(got, outcome(e))
+		}
+		if diff := cmp.Diff([]string{"passive", "passive", "passive: " + tag}, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if n := len(s.Took()); n != 1 {
+			t.Errorf("the site was asked %d times in one run", n)
 		}
 	}
 }

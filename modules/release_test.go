@@ -2,6 +2,8 @@ package modules
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -58,9 +60,38 @@ func TestChoose(t *testing.T) {
 		{nil, channelAny, "", ""},
 	}
 	for _, c := range cases {
-		got, err := choose(c.list, c.channel, c.want)
+		got, err := choice{channel: c.channel, version: c.want}.of(c.list)
 		if got.tag != c.tag || (err == nil) != (c.tag != "") {
 			t.Errorf("channel %s, version %q: %q, %v; want %q", c.channel, c.want, got.tag, err, c.tag)
+		}
+	}
+}
+
+// TestChooseOfOneVersion makes sure that of two tags of one version the stable one
+// is chosen, and else the one that was published last.
+func TestChooseOfOneVersion(t *testing.T) {
+	t.Parallel()
+	made := func(tag string, prerelease bool, day int) release {
+		return release{
+			tag: tag, prerelease: prerelease, version: tagVersion(tag),
+			published: time.Date(2025, 1, day, 0, 0, 0, 0, time.UTC),
+		}
+	}
+	for name, c := range map[string]struct {
+		list    []release
+		version string
+		tag     string
+	}{
+		"stable":            {[]release{made("v1.0.0", false, 1), made("1.0.0", true, 2)}, "", "v1.0.0"},
+		"stable, pinned":    {[]release{made("a-1.0.0", true, 2), made("b-1.0.0", false, 1)}, "1.0.0", "b-1.0.0"},
+		"last":              {[]release{made("v1.0.0", false, 2), made("1.0.0", false, 1)}, "", "v1.0.0"},
+		"last, the other":   {[]release{made("v1.0.0", false, 1), made("1.0.0", false, 2)}, "", "1.0.0"},
+		"last, no versions": {[]release{made("summer", false, 3), made("autumn", false, 4), made("spring", false, 1)}, "", "autumn"},
+		"build, pinned":     {[]release{made("a-1.0.0+b1", false, 1), made("a-1.0.0+b2", false, 2)}, "1.0.0+b1", "a-1.0.0+b1"},
+	} {
+		got, err := choice{channel: channelPrerelease, version: c.version}.of(c.list)
+		if err != nil || got.tag != c.tag {
+			t.Errorf("%s: %q, %v; want %q", name, got.tag, err, c.tag)
 		}
 	}
 }
@@ -69,6 +100,11 @@ func TestTagVersion(t *testing.T) {
 	t.Parallel()
 	for tag, want := range map[string]string{
 		"v1.2.3": "1.2.3", "1.2": "1.2.0", "jq-1.7.1": "1.7.1", "release/2.0.0-rc1": "2.0.0-rc1", "nightly": "", "": "",
+		"app/v1.2.3": "1.2.3", "app2/v1.2.3": "1.2.3", "@scope/app@1.2.3+b7": "1.2.3+b7", "log4j-2.17.1": "2.17.1",
+		"k8s-v1.2.3-rc.1": "1.2.3-rc.1", "v7": "7.0.0", "7-beta2": "7.0.0-beta2", "go1.26.8": "1.26.8",
+		// Dates, and what only looks like a version.
+		"20240102": "", "nightly-20240102": "", "nightly-2024-01-02": "", "RELEASE.2024-01-02T03-04-05Z": "",
+		"2024.01.02.1.2": "", "v1.2.3.4": "", "v": "", "winter-2025": "", strings.Repeat("1.2-", 100): "",
 	} {
 		got := ""
 		if v := tagVersion(tag); v != nil {
@@ -77,6 +113,48 @@ func TestTagVersion(t *testing.T) {
 		if got != want {
 			t.Errorf("%q is %q, want %q", tag, got, want)
 		}
+	}
+}
+
+func TestDecodeReleases(t *testing.T) {
+	t.Parallel()
+	list, err := decodeReleases([]byte(`[{"tag_name": "v1", "published_at": null, "assets": [
+		{"name": "a", "state": "starter"}, {"name": "b", "state": "uploaded", "size": 5, "id": 7}, {"name": "c"}]}]`))
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if _, err := list[0].find("a"); err == nil {
+		t.Error("a file that was not uploaded is found")
+	}
+	if b, err := list[0].find("b"); err != nil || b.size != 5 || b.id != 7 {
+		t.Errorf("%+v, %v", b, err)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	r := repository{base: "https://git.example.com:8443/api", token: testToken}
+	for _, c := range []struct {
+		from, to, token, err string
+	}{
+		{"https://git.example.com:8443/a", "https://git.example.com:8443/b", testToken, ""},
+		{"https://git.example.com:8443/a", "https://git.example.com/b", "", ""},
+		{"https://git.example.com:8443/a", "https://files.git.example.com:8443/b", "", ""},
+		{"https://git.example.com:8443/a", "http://git.example.com:8443/b", testToken, "not encrypted"},
+		{"http://a/a", "http://b/b", "", ""},
+	} {
+		from, to := httptest.NewRequest("GET", c.from, nil), httptest.NewRequest("GET", c.to, nil)
+		to.Header.Set("Authorization", testToken) // as the client may have done
+		err := r.redirect(to, []*http.Request{from})
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s to %s: %v", c.from, c.to, err)
+		}
+		if got := to.Header.Get("Authorization"); got != c.token {
+			t.Errorf("%s to %s: sends %q", c.from, c.to, got)
+		}
+	}
+	if r.redirect(httptest.NewRequest("GET", "https://a/", nil), make([]*http.Request, 10)) == nil {
+		t.Error("redirections have no end")
 	}
 }
 

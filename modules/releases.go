@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,14 +17,21 @@ const (
 	// fresh is how long a list of releases is good for: the hosts of a play ask
 	// for the same one at about the same time.
 	fresh = time.Minute
+	// freshMiss is how long one is good for that does not have what is wanted: it
+	// may have been published since.
+	freshMiss = 5 * time.Second
 	// maxPages is how many pages of releases are read.
 	maxPages = 10
 	// maxPage is how large a page may be, in bytes.
 	maxPage = 32 << 20
 	// maxPause is how long a server's wish to be asked later is heeded.
 	maxPause = time.Minute
-	// askTries is how often a server is asked that is busy.
+	// askTries is how often a server is asked that is busy, or cuts its answer off.
 	askTries = 3
+	// maxRefusal is how much is read of an answer that refuses, in bytes.
+	maxRefusal = 4 << 10
+	// maxRedirects is how often a server may send us elsewhere.
+	maxRedirects = 10
 )
 
 // Providers of releases.
@@ -51,7 +57,7 @@ type repository struct {
 func (r repository) address() string {
 	switch r.provider {
 	case providerGitLab:
-		return strings.TrimSuffix(r.base, "/api/v4") + "/api/v4/projects/" + url.PathEscape(r.name) + "/releases?per_page=100"
+		return r.project() + "/releases?per_page=100"
 	case providerGitea, providerForgejo:
 		return strings.TrimSuffix(r.base, "/api/v1") + "/api/v1/repos/" + r.name + "/releases?limit=50"
 	default:
@@ -59,10 +65,15 @@ func (r repository) address() string {
 	}
 }
 
+// owns tells whether an address is the provider's own.
+func (r repository) owns(u *url.URL) bool {
+	base, err := url.Parse(r.base)
+	return err == nil && u.Host == base.Host && u.Scheme == base.Scheme
+}
+
 // authorize adds the token to a request that goes to the provider itself.
 func (r repository) authorize(req *http.Request) {
-	base, err := url.Parse(r.base)
-	if r.token == "" || err != nil || req.URL.Host != base.Host || req.URL.Scheme != base.Scheme {
+	if r.token == "" || !r.owns(req.URL) {
 		return
 	}
 	kind := "Bearer "
@@ -70,6 +81,51 @@ func (r repository) authorize(req *http.Request) {
 		kind = "token "
 	}
 	req.Header.Set("Authorization", kind+r.token)
+}
+
+// redirect lets the token go nowhere else: the client itself would send it to
+// another port, and to hosts below the provider's name.
+func (r repository) redirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("there are more than %d redirections", maxRedirects)
+	}
+	switch last := via[len(via)-1].URL; {
+	case last.Scheme == "https" && req.URL.Scheme != "https":
+		return errors.New("the server redirects from https to an address that is not encrypted")
+	case !r.owns(req.URL):
+		req.Header.Del("Authorization")
+	}
+	return nil
+}
+
+// client returns a client for requests to the provider. Its idle connections are
+// to be closed.
+func (r repository) client() *http.Client {
+	c := newClient()
+	c.CheckRedirect = r.redirect
+	return c
+}
+
+// download is where a file of a release is asked for. With a token, that is where
+// the provider's API has it, as the address for browsers takes none.
+func (r repository) download(tag string, a asset) string {
+	switch {
+	case r.token == "":
+	case r.provider == providerGitHub && a.api != "":
+		return a.api
+	case r.provider == providerGitLab:
+		u, err := url.Parse(a.url)
+		_, name, ok := strings.Cut(a.url, "/-/releases/"+url.PathEscape(tag)+"/downloads/")
+		if err == nil && ok && r.owns(u) {
+			return r.project() + "/releases/" + url.PathEscape(tag) + "/downloads/" + name
+		}
+	}
+	return a.url
+}
+
+// project is the address of the repository in GitLab's API.
+func (r repository) project() string {
+	return strings.TrimSuffix(r.base, "/api/v4") + "/api/v4/projects/" + url.PathEscape(r.name)
 }
 
 // releases asks for releases, for all hosts of a run. It is safe for concurrent
@@ -80,19 +136,25 @@ type releases struct {
 	store   etagStore
 	// wait is context-bound sleep; nil means that of real time.
 	wait func(context.Context, time.Duration) error
+	// stall is how long a server may say nothing; zero means stallTime.
+	stall time.Duration
 }
 
 // answer is one list of releases, asked for by one host at a time.
 type answer struct {
 	turn chan struct{}
-	at   time.Time
-	list []release
+	// asked is when the list was asked for.
+	asked time.Time
+	list  []release
+	// refused is set when no more requests are taken for some time.
+	refused *limitError
 }
 
 func newReleases() *releases { return &releases{answers: make(map[repository]*answer)} }
 
-// list returns the releases of a repository.
-func (c *releases) list(ctx context.Context, r repository) ([]release, error) {
+// list returns the releases of a repository, as they were after since at the
+// earliest.
+func (c *releases) list(ctx context.Context, r repository, since time.Time) ([]release, error) {
 	c.mu.Lock()
 	a := c.answers[r]
 	if a == nil {
@@ -106,14 +168,20 @@ func (c *releases) list(ctx context.Context, r repository) ([]release, error) {
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-a.turn }()
-	if a.list != nil && time.Since(a.at) < fresh {
+	now := time.Now()
+	if a.list != nil && now.Sub(a.asked) < fresh && !a.asked.Before(since) {
 		return a.list, nil
 	}
+	// Asking on would not help, and may get us banned.
+	if a.refused != nil && now.Before(a.refused.until) {
+		return nil, fmt.Errorf("asking for the releases of %s: %w", r.name, a.refused)
+	}
 	list, err := c.ask(ctx, r)
+	a.refused, _ = errors.AsType[*limitError](err)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the releases of %s: %w", r.name, err)
 	}
-	a.at, a.list = time.Now(), list
+	a.asked, a.list = now, list
 	return list, nil
 }
 
@@ -121,7 +189,7 @@ var nextPage = regexp.MustCompile(`<([^>]*)>[^,]*;\s*rel="?next"?`)
 
 // ask reads all pages.
 func (c *releases) ask(ctx context.Context, r repository) ([]release, error) {
-	client := newClient()
+	client := r.client()
 	defer client.CloseIdleConnections()
 	list := []release{}
 	at := r.address()
@@ -161,103 +229,20 @@ func (c *releases) page(ctx context.Context, client *http.Client, r repository, 
 	if known.ETag != "" {
 		header["If-None-Match"] = known.ETag
 	}
-	resp, err := c.get(ctx, client, r, at, header)
+	var got page
+	err := c.read(ctx, client, r, at, header, 0, func(h http.Header, body io.Reader) error {
+		text, err := io.ReadAll(io.LimitReader(body, maxPage+1))
+		if err == nil && len(text) > maxPage {
+			err = fmt.Errorf("the answer is larger than %d MiB", maxPage>>20)
+		}
+		got = page{Body: text, Link: h.Get("Link"), ETag: h.Get("ETag")}
+		return err
+	})
 	if errors.Is(err, errNotModified) {
 		return known, c.store.put(at, r.token, known)
 	}
-	if err != nil {
-		return page{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage+1))
-	if err != nil {
-		return page{}, err
-	}
-	if len(body) > maxPage {
-		return page{}, fmt.Errorf("the answer is larger than %d MiB", maxPage>>20)
-	}
-	got := page{Body: body, Link: resp.Header.Get("Link"), ETag: resp.Header.Get("ETag")}
-	if r.etags && got.ETag != "" {
+	if err == nil && r.etags && got.ETag != "" {
 		err = c.store.put(at, r.token, got)
 	}
 	return got, err
-}
-
-// get asks for a file, and once more when the server is busy or wants to be
-// asked later. The caller closes the body.
-func (c *releases) get(ctx context.Context, client *http.Client, r repository, at string, header map[string]string) (*http.Response, error) {
-	for try := 1; ; try++ {
-		resp, err := c.once(ctx, client, r, at, header)
-		if err != nil || resp.StatusCode == http.StatusOK {
-			return resp, err
-		}
-		_ = resp.Body.Close()
-		pause, said := askedPause(resp.Header, time.Now())
-		code := statusError(resp.StatusCode)
-		limited := code == http.StatusTooManyRequests || code == http.StatusForbidden && said
-		switch {
-		case code == http.StatusNotModified:
-			return nil, errNotModified
-		case limited && (pause > maxPause || try == askTries):
-			return nil, fmt.Errorf("%w: no more requests are taken for %s; github_token raises the limit", code, pause.Round(time.Second))
-		case code == http.StatusNotFound:
-			return nil, fmt.Errorf("%w: it does not exist, or a github_token is needed that may see it", code)
-		case !limited && !code.passing() || try == askTries || pause > maxPause:
-			return nil, code
-		}
-		if !said {
-			pause = time.Duration(try) * time.Second
-		}
-		if err := c.sleep(ctx, pause); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (c *releases) once(ctx context.Context, client *http.Client, r repository, at string, header map[string]string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return nil, fmt.Errorf("the address %q cannot be asked", at)
-	}
-	for name, v := range header {
-		req.Header.Set(name, v)
-	}
-	r.authorize(req)
-	resp, err := client.Do(req)
-	if bad, ok := errors.AsType[*url.Error](err); ok {
-		err = bad.Err // the address may be a signed one
-	}
-	return resp, err
-}
-
-func (c *releases) sleep(ctx context.Context, d time.Duration) error {
-	if c.wait != nil {
-		return c.wait(ctx, d)
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
-}
-
-// askedPause reads how long a server wants to be left alone, if it says so.
-func askedPause(h http.Header, now time.Time) (time.Duration, bool) {
-	if v := h.Get("Retry-After"); v != "" {
-		if s, err := strconv.ParseUint(v, 10, 31); err == nil {
-			return time.Duration(s) * time.Second, true
-		}
-		if t, err := http.ParseTime(v); err == nil {
-			return max(0, t.Sub(now)), true
-		}
-	}
-	if h.Get("X-RateLimit-Remaining") == "0" {
-		if s, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil {
-			return max(0, time.Unix(s, 0).Sub(now)), true
-		}
-	}
-	return 0, false
 }

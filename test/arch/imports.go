@@ -85,6 +85,7 @@ var imports = map[string][]string{
 	},
 	"test/conformance": {},
 	"test/modules":     {},
+	"test/releases":    {},
 	"test/bench/flow": {
 		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd",
 		"internal/queue", "internal/runner", "internal/source/webhook",
@@ -108,7 +109,7 @@ var dependencies = map[string]string{
 	"github.com/rogpeppe/go-internal":   "tests of the commands as users run them, txtar archives",
 	"github.com/spf13/cobra":            "the command line",
 	"go.uber.org/goleak":                "finds goroutines that tests leave behind",
-	"golang.org/x/crypto":               "SSH",
+	"golang.org/x/crypto":               "SSH, and signatures of releases",
 	"golang.org/x/sys":                  "file system calls that the standard library lacks",
 	"golang.org/x/term":                 "whether output is a terminal, and how wide",
 	"gopkg.in/yaml.v3":                  "YAML",

@@ -1,0 +1,201 @@
+package modules
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// errCut means that an answer ended before it should.
+var errCut = errors.New("the answer was cut off")
+
+// limitError means that a server takes no more requests for some time.
+type limitError struct {
+	code  statusError
+	until time.Time
+	// anonymous is true when a token would raise the limit.
+	anonymous bool
+}
+
+func (e *limitError) Error() string {
+	s := fmt.Sprintf("%s: no more requests are taken until %s", e.code, e.until.UTC().Format("2006-01-02 15:04:05 MST"))
+	if e.anonymous {
+		s += "; github_token raises the limit"
+	}
+	return s
+}
+
+// read asks for a file and hands it to take; again, when it is cut off. A size
+// above zero is what it must have.
+func (c *releases) read(
+	ctx context.Context, client *http.Client, r repository, at string, header map[string]string, size int64,
+	take func(h http.Header, body io.Reader) error,
+) error {
+	for try := 1; ; try++ {
+		err := c.readOnce(ctx, client, r, at, header, size, take)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !errors.Is(err, errCut) || try == askTries {
+			return err
+		}
+		if err := c.sleep(ctx, time.Duration(try)*time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *releases) readOnce(
+	ctx context.Context, client *http.Client, r repository, at string, header map[string]string, size int64,
+	take func(h http.Header, body io.Reader) error,
+) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	resp, err := c.get(ctx, client, r, at, header)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	stall := cmp.Or(c.stall, stallTime)
+	idle := time.AfterFunc(stall, func() { cancel(fmt.Errorf("nothing arrived for %s", stall)) })
+	defer idle.Stop()
+	body := &whole{ctx: ctx, from: resp.Body, size: size, arrived: func() { idle.Reset(stall) }}
+	err = take(resp.Header, body)
+	if body.err != nil {
+		return body.err
+	}
+	return err
+}
+
+// whole reads an answer and fails unless all of it arrives.
+type whole struct {
+	ctx  context.Context //nolint:containedctx // a reader of one request
+	from io.Reader
+	// size is what must arrive, if it is known.
+	size, have int64
+	arrived    func()
+	// err is why it is not whole.
+	err error
+}
+
+func (w *whole) Read(p []byte) (int, error) {
+	n, err := w.from.Read(p)
+	w.have += int64(n)
+	if n > 0 {
+		w.arrived()
+	}
+	switch {
+	case err == nil:
+		return n, nil
+	case w.ctx.Err() != nil:
+		w.err = fmt.Errorf("%w: %w", errCut, context.Cause(w.ctx))
+	case !errors.Is(err, io.EOF):
+		w.err = fmt.Errorf("%w after %d bytes", errCut, w.have)
+	case w.size > 0 && w.have != w.size:
+		w.err = fmt.Errorf("%w: %d bytes arrived, and there are %d", errCut, w.have, w.size)
+	default:
+		return n, err
+	}
+	return n, w.err
+}
+
+// get asks for a file, and once more when the server is busy or wants to be
+// asked later. The caller closes the body.
+func (c *releases) get(ctx context.Context, client *http.Client, r repository, at string, header map[string]string) (*http.Response, error) {
+	for try := 1; ; try++ {
+		resp, err := c.once(ctx, client, r, at, header)
+		if err != nil || resp.StatusCode == http.StatusOK {
+			return resp, err
+		}
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what there is of it
+		_ = resp.Body.Close()
+		code, now := statusError(resp.StatusCode), time.Now()
+		pause, limited := askedPause(resp.Header, now)
+		if !limited && code == http.StatusForbidden && bytes.Contains(bytes.ToLower(text), []byte("rate limit")) {
+			pause, limited = maxPause, true // what GitHub asks for where it gives no time
+		}
+		limited = limited && code == http.StatusForbidden || code == http.StatusTooManyRequests
+		switch {
+		case code == http.StatusNotModified:
+			return nil, errNotModified
+		case limited && (pause >= maxPause || try == askTries):
+			return nil, &limitError{code: code, until: now.Add(cmp.Or(pause, maxPause)), anonymous: r.token == ""}
+		case code == http.StatusUnauthorized && r.token != "":
+			return nil, fmt.Errorf("%w: github_token is not accepted", code)
+		case code == http.StatusNotFound:
+			return nil, fmt.Errorf("%w: it does not exist, or a github_token is needed that may see it", code)
+		case !limited && !code.passing() || try == askTries || pause >= maxPause:
+			return nil, code
+		}
+		if pause == 0 {
+			pause = time.Duration(try) * time.Second
+		}
+		if err := c.sleep(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *releases) once(ctx context.Context, client *http.Client, r repository, at string, header map[string]string) (*http.Response, error) {
+	u, err := url.Parse(at)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("the address %q cannot be asked", at)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the address %q cannot be asked", at)
+	}
+	for name, v := range header {
+		req.Header.Set(name, v)
+	}
+	r.authorize(req)
+	resp, err := client.Do(req)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err // the address may be a signed one
+	}
+	return resp, err
+}
+
+func (c *releases) sleep(ctx context.Context, d time.Duration) error {
+	if c.wait != nil {
+		return c.wait(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// askedPause reads how long a server wants to be left alone, if it says so:
+// GitHub and GitLab name the headers of their limits differently.
+func askedPause(h http.Header, now time.Time) (time.Duration, bool) {
+	if v := h.Get("Retry-After"); v != "" {
+		if s, err := strconv.ParseUint(v, 10, 31); err == nil {
+			return time.Duration(s) * time.Second, true
+		}
+		if t, err := http.ParseTime(v); err == nil {
+			return max(0, t.Sub(now)), true
+		}
+	}
+	for _, kind := range []string{"X-RateLimit-", "RateLimit-"} {
+		if strings.TrimSpace(h.Get(kind+"Remaining")) != "0" {
+			continue
+		}
+		if s, err := strconv.ParseInt(h.Get(kind+"Reset"), 10, 64); err == nil {
+			return max(0, time.Unix(s, 0).Sub(now)), true
+		}
+	}
+	return 0, false
+}

@@ -51,10 +51,10 @@ func TestDiffsOfWhatIsNotShown(t *testing.T) {
 			if got := diffs[0].Before + " -> " + diffs[0].After; got != tt.want {
 				t.Errorf("content: got %q, want %q", got, tt.want)
 			}
-			m := line{Path: "/f", text: tt.after}
-			diffs = m.diffs(h, tt.before)
+			e := edit{path: "/f", text: tt.after}
+			diffs = e.diffs(h, tt.before)
 			if got := diffs[0].Before + " -> " + diffs[0].After; got != tt.want {
-				t.Errorf("line: got %q, want %q", got, tt.want)
+				t.Errorf("edit: got %q, want %q", got, tt.want)
 			}
 		})
 	}

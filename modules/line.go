@@ -3,25 +3,19 @@ package modules
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine"
-	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
-// maxLineFile is how large a file of the line module may be, in bytes.
-const maxLineFile = 16 << 20
-
-// line is the line module. It edits one line of a text file and leaves the others as
-// they are, with their ends. A file may be up to 16 MiB large.
+// line is the line module. It ensures that a file holds a line, or holds it no
+// more, and leaves all other lines alone. The file's line ends are kept. A file may be
+// up to 16 MiB large.
 //
 // The result holds backup, the path of the copy that was kept, if one was.
 type line struct {
@@ -46,14 +40,19 @@ type line struct {
 	// regular expression matches, or at the beginning of the file.
 	InsertBefore pattern `yaml:"insert_before"`
 	// Backup keeps a copy of the file as it was, beside it, with the time in its
-	// name. Its path is the member backup of the result.
+	// name.
 	Backup bool `yaml:"backup"`
+	// Check is a command line for the host's shell that must succeed before the file
+	// is put in place, such as visudo -cf %s. %s stands for the new file, which lies
+	// beside the old one under a name with the same end; the path is one word whatever
+	// it holds. When it fails, the old file stays and the output is shown. It is not
+	// run in check mode, nor when the file's content stays as it is.
+	Check validation `yaml:"validate"`
 	// Attributes are the file's owner, group and mode. Those that are not given
 	// are kept, or are the user's and 0o644 when the file is new.
 	Attributes attributes `yaml:"attributes"`
 
-	text string // what the file shall hold
-	had  conn.FileInfo
+	file edit
 }
 
 // Validate checks what does not go together.
@@ -77,70 +76,17 @@ func (m *line) Validate() error {
 func (m *line) Preview(ctx context.Context, h *engine.Host) { _, _ = m.Query(ctx, h) }
 
 func (m *line) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
-	found, err := h.Conn.Inspect(ctx, string(m.Path), conn.Look{Content: maxLineFile})
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && m.Remove:
-		return engine.Plan{Need: engine.Matched}, nil
-	case errors.Is(err, fs.ErrNotExist) && m.Create:
-		m.text = m.edit("")
-		return engine.Plan{Need: engine.Create, Diffs: m.diffs(h, "")}, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return engine.Plan{}, fmt.Errorf("%s does not exist; give create: true to make it", m.Path)
-	case err != nil:
-		return engine.Plan{}, err
-	case found.Mode.IsDir():
-		return engine.Plan{}, fmt.Errorf("%s is a directory", m.Path)
-	case !found.Mode.IsRegular():
-		return engine.Plan{}, fmt.Errorf("%s is not a regular file", m.Path)
-	case found.Content == nil:
-		return engine.Plan{}, fmt.Errorf("%s is larger than %d MiB, which is too large to edit by line", m.Path, maxLineFile>>20)
-	}
-	m.had = found.FileInfo
-	before := string(found.Content)
-	m.text = m.edit(before)
-	plan := engine.Plan{Need: engine.Modify}
-	if m.text != before {
-		plan.Fields = append(plan.Fields, fieldContent)
-		plan.Diffs = m.diffs(h, before)
-	}
-	if plan.Fields = append(plan.Fields, m.Attributes.diff(m.had)...); len(plan.Fields) == 0 {
-		plan.Need = engine.Matched
-	}
-	return plan, nil
-}
-
-func (m *line) diffs(h *engine.Host, before string) []engine.Diff {
-	if !h.Diff {
-		return nil
-	}
-	return []engine.Diff{distinct(engine.Diff{
-		Path:   string(m.Path),
-		Before: shown([]byte(before), int64(len(before))),
-		After:  shown([]byte(m.text), int64(len(m.text))),
-	})}
+	m.file = edit{path: m.Path, create: m.Create, remove: m.Remove, backup: m.Backup, validate: m.Check, attributes: m.Attributes}
+	return m.file.query(ctx, h, func(before string) (string, error) { return m.edit(before), nil })
 }
 
 func (m *line) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {
-	var res engine.Result
-	if m.Backup && p.Need == engine.Modify && p.Fields[0] == fieldContent {
-		to, err := backupPath(ctx, h.Conn, string(m.Path), time.Now())
-		if err == nil {
-			err = h.Conn.Copy(ctx, string(m.Path), to, keep(m.had))
-		}
-		if err != nil {
-			return res, fmt.Errorf("keeping a backup: %w", err)
-		}
-		res.Data = map[string]any{"backup": to}
-	}
-	return res, textContent(m.text).apply(ctx, h, m.Path, m.Attributes, p)
+	return m.file.apply(ctx, h, p)
 }
 
 // edit returns what a file that holds before shall hold.
 func (m *line) edit(before string) string {
-	eol := "\n"
-	if first, _, ok := strings.Cut(before, "\n"); ok && strings.HasSuffix(first, "\r") {
-		eol = "\r\n"
-	}
+	eol := lineEnd(before)
 	lines := slices.Collect(strings.Lines(before))
 	if m.Remove {
 		return strings.Join(slices.DeleteFunc(lines, m.unwanted), "")
@@ -153,16 +99,12 @@ func (m *line) edit(before string) string {
 		lines[i] = *m.Line + end
 		return strings.Join(lines, "")
 	}
-	at := m.place(lines)
-	if at == len(lines) && at > 0 {
-		if rest, end := cutEnd(lines[at-1]); end == "" {
-			lines[at-1] = rest + eol
-			if *m.Line != "" {
-				eol = "" // the last line still has no end
-			}
-		}
+	at := insertPlace(lines, m.InsertAfter, m.InsertBefore)
+	end := eol
+	if closeLine(lines, at, eol) && *m.Line != "" {
+		end = "" // the last line still has no end
 	}
-	return strings.Join(slices.Insert(lines, at, *m.Line+eol), "")
+	return strings.Join(slices.Insert(lines, at, *m.Line+end), "")
 }
 
 // unwanted tells whether remove takes the line out.
@@ -190,19 +132,6 @@ func (m *line) replaced(lines []string) int {
 		return i
 	}
 	return have
-}
-
-// place returns the index at which a line is added.
-func (m *line) place(lines []string) int {
-	if m.InsertBefore.Regexp != nil {
-		return max(0, slices.IndexFunc(lines, m.InsertBefore.matchLine))
-	}
-	if m.InsertAfter.Regexp != nil {
-		if i := lastMatch(m.InsertAfter, lines); i >= 0 {
-			return i + 1
-		}
-	}
-	return len(lines)
 }
 
 func lastMatch(p pattern, lines []string) int {

@@ -15,4 +15,11 @@ var _ = add(
 		Probe: "ls -d /etc",
 		Fails: "/etc is a directory",
 	},
+	Case{
+		Module: "line", Name: "keeps what its command finds bad",
+		Before: "printf 'a=1\\n' >/etc/line-bad.conf",
+		Task:   "!line\npath: /etc/line-bad.conf\nline: b=2\nvalidate: \"! grep -q b= %s\"\n",
+		Probe:  "cat /etc/line-bad.conf; ls -A /etc | grep line-bad",
+		Fails:  "exit status 1",
+	},
 )

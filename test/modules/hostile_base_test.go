@@ -91,10 +91,13 @@ var undriven = map[string]string{
 // commandLines are the parameters that are command lines: what stands in them is
 // run, and is meant to be.
 var commandLines = map[string]bool{
-	"shell cmd":         true,
-	"cron command":      true,
-	"copy validate":     true,
-	"template validate": true,
+	"shell cmd":           true,
+	"cron command":        true,
+	"copy validate":       true,
+	"template validate":   true,
+	"line validate":       true,
+	"text_block validate": true,
+	"ini validate":        true,
 }
 
 // suspect is a module with the tasks to put hostile values into.

@@ -20,6 +20,8 @@ type execution struct {
 	veil veil
 	// item is the number of the item at work, from 1; 0 without items.
 	item int
+	// merged are the variables of the items that are done at once; nil otherwise.
+	merged []map[string]any
 }
 
 // fault is an error that trying again cannot mend.
@@ -119,6 +121,10 @@ func (x *execution) loop(ctx context.Context, vars map[string]any) outcome {
 		return x.failure(ctx, outcome{}, err)
 	}
 	out := outcome{status: StatusSkipped, items: len(list), results: []any{}}
+	if x.merged = x.merge(list, vars); x.merged != nil {
+		out.add(x.once(ctx, x.merged[0]))
+		return out
+	}
 	for i, item := range list {
 		x.item = i + 1
 		itemVars := maps.Clone(vars)

@@ -58,6 +58,9 @@ func (x *execution) inquire(ctx context.Context, vars map[string]any, dial func(
 // refused until it is carried out.
 func (x *execution) prepare(vars map[string]any) (inquiry, error) {
 	m, err := x.newModule(vars)
+	if x.merged != nil && err == nil {
+		m, _ = x.mergedModule(x.merged) // they went together before
+	}
 	if err != nil {
 		return inquiry{}, err
 	}

@@ -88,6 +88,17 @@ type Validator interface{ Validate() error }
 // nil. It is asked once the parameters are filled in.
 type Offline interface{ Offline() bool }
 
+// Merger is implemented by modules that can do at once what several items of a task
+// ask for, such as to install packages. The engine asks where nothing else of the
+// task depends on the item, and where nobody wants a result for each.
+type Merger interface {
+	// Merge makes the module do what items, other values of the same type with
+	// their parameters filled in, ask for besides its own. It reports false, and
+	// leaves the module as it is, if their parameters do not go together. It may
+	// keep none of the items.
+	Merge(items []Module) bool
+}
+
 // CommandError is a failed command with what it printed.
 type CommandError struct {
 	CommandResult

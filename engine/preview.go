@@ -91,7 +91,7 @@ func (x *execution) lookAhead(ctx context.Context, t conn.Target, c conn.Conn) {
 	}
 	var todo []func(context.Context)
 	steps := x.host.walk.coming(x.plan, farSighted)
-	if x.items != nil { // the items that follow this one
+	if x.items != nil && x.merged == nil { // the items that follow this one
 		steps = slices.Insert(steps, 0, x.step)
 	}
 	for _, s := range steps {
@@ -140,12 +140,16 @@ func (x *execution) preview(t conn.Target, login conn.Conn) (looks []func(contex
 		if err != nil {
 			return nil, false
 		}
-		list = list[min(len(list), x.item):]
-		each = nil
-		for _, item := range list[:min(len(list), farSighted)] {
-			itemVars := maps.Clone(vars)
-			itemVars["item"] = item
-			each = append(each, itemVars)
+		each = x.merge(list, vars)
+		if x.merged = each; each != nil {
+			each = each[:1]
+		} else {
+			list = list[min(len(list), x.item):]
+			for _, item := range list[:min(len(list), farSighted)] {
+				itemVars := maps.Clone(vars)
+				itemVars["item"] = item
+				each = append(each, itemVars)
+			}
 		}
 	}
 	on = true

@@ -5,18 +5,11 @@ import "testing"
 const (
 	askUser  = "/bin/sh -c … jet ann"
 	annEntry = "ann:x:1001:1001:Ann:/home/ann:/bin/sh\nann\nann sudo docker\n"
-	askUnit  = "systemctl show --no-pager --property=LoadState,ActiveState,UnitFileState,NeedDaemonReload -- app"
 )
 
-func unit(load, active, file, reload string) string {
-	return "LoadState=" + load + "\nActiveState=" + active + "\nUnitFileState=" + file + "\nNeedDaemonReload=" + reload + "\n"
-}
-
-// TestSystem goes through what the modules for accounts and services ask and do.
+// TestSystem goes through what the modules for accounts ask and do.
 func TestSystem(t *testing.T) {
 	t.Parallel()
-	running := unit("loaded", "active", "enabled", "no")
-	stopped := unit("loaded", "inactive", "disabled", "no")
 	tests := map[string]struct {
 		task   string
 		expect []exchange
@@ -119,55 +112,6 @@ func TestSystem(t *testing.T) {
 		"user: a group of its own and another": {
 			task: "!user {user: ann, gid: 100, create_user_group: true}",
 			want: "refused: playbook.yml:4:7: create_user_group makes the account's own group, and gid names another: give one of them",
-		},
-		"service: as described": {
-			task: "!sd_service {service: app, started: true, enabled: true}", want: "matched",
-			expect: []exchange{{argv: askUnit, out: running}},
-		},
-		"service: start and enable": {
-			task: "!sd_service {service: app, started: true, enabled: true}", want: "modified(Start,Enable)",
-			expect: []exchange{{argv: askUnit, out: stopped}, {argv: "systemctl start -- app"}, {argv: "systemctl enable -- app"}},
-		},
-		"service: stop and disable": {
-			task: "!sd_service {service: app, started: false, enabled: false}", want: "modified(Stop,Disable)",
-			expect: []exchange{{argv: askUnit, out: running}, {argv: "systemctl stop -- app"}, {argv: "systemctl disable -- app"}},
-		},
-		"service: restart": {
-			task: "!sd_service {service: app, restart: true}", want: "modified(Restart)",
-			expect: []exchange{{argv: askUnit, out: running}, {argv: "systemctl restart -- app"}},
-		},
-		"service: restart of a stopped one, its file changed": {
-			task: "!sd_service {service: app, restart: true}", want: "modified(Start)",
-			expect: []exchange{
-				{argv: askUnit, out: unit("loaded", "inactive", "static", "yes")},
-				{argv: "systemctl daemon-reload"},
-				{argv: "systemctl start -- app"},
-			},
-		},
-		"service: on its way": {
-			task: "!sd_service {service: app, started: true}", want: "matched",
-			expect: []exchange{{argv: askUnit, out: unit("loaded", "activating", "static", "no")}},
-		},
-		"service: static": {
-			task:   "!sd_service {service: app, enabled: true}",
-			want:   "failed: unit app is static: it has no say in when it is started and cannot be enabled",
-			expect: []exchange{{argv: askUnit, out: unit("loaded", "active", "static", "no")}},
-		},
-		"service: static and not enabled": {
-			task: "!sd_service {service: app, enabled: false}", want: "matched",
-			expect: []exchange{{argv: askUnit, out: unit("loaded", "active", "static", "no")}},
-		},
-		"service: masked": {
-			task: "!sd_service {service: app, started: true}", want: "failed: unit app is masked: unmask it first",
-			expect: []exchange{{argv: askUnit, out: unit("masked", "inactive", "masked", "no")}},
-		},
-		"service: unknown": {
-			task: "!sd_service {service: app, started: true}", want: "failed: the host has no unit app",
-			expect: []exchange{{argv: askUnit, out: unit("not-found", "inactive", "", "no")}},
-		},
-		"service: stop and restart": {
-			task: "!sd_service {service: app, started: false, restart: true}",
-			want: "refused: playbook.yml:4:7: started: false and restart or reload exclude each other",
 		},
 	}
 	for name, tt := range tests {

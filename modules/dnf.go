@@ -9,11 +9,14 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
-// dnf is the dnf module. The names dnf and yum mean the same: dnf where the host has
-// it, else yum.
+// dnf is the dnf module, and the yum module, for Fedora, RHEL and their relatives:
+// both use dnf where the host has it, else yum. It ensures that packages are installed, in
+// one transaction, or that they are not. Dnf may remove, along with a package, what
+// only that package needed (clean_requirements_on_remove in dnf.conf).
 //
-// The result holds before and after, the versions that were and are installed; a
-// version is empty when the package was or is not.
+// The result has, after a change, packages, with the versions before and after of
+// each by its name, and for a single package also before and after by themselves;
+// a version is empty where the package was not, or is not, installed.
 type dnf struct {
 	// Params are the parameters of every package module.
 	Params packageParams `yaml:",inline"`
@@ -22,42 +25,34 @@ type dnf struct {
 }
 
 // Validate checks parameters that exclude each other.
-func (m *dnf) Validate() error { return m.Params.Validate() }
+func (m *dnf) Validate() error { return m.Params.validate(dnfManager{}) }
 
-// Preview reads ahead what Query reads.
+func (m *dnf) parameters() *packageParams { return &m.Params }
+
+// Merge makes one transaction of several items.
+func (m *dnf) Merge(items []engine.Module) bool { return mergePackages(m, items, (*dnf).parameters) }
+
+// Preview reads ahead what Query reads, but for what may load lists.
 func (m *dnf) Preview(ctx context.Context, h *engine.Host) {
-	_, _ = rpmVersion(ctx, h.Conn, string(m.Params.Package))
+	_, _ = rpmInstalled(ctx, h.Conn, m.Params.Package.names())
 }
 
 func (m *dnf) Query(ctx context.Context, h *engine.Host) (engine.Plan, error) {
 	return m.query(ctx, h, &m.Params, dnfManager{})
 }
 
-func (m *dnf) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {
-	return m.apply(ctx, h, &m.Params, dnfManager{}, p)
+func (m *dnf) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (engine.Result, error) {
+	return m.apply(ctx, h, &m.Params, dnfManager{})
 }
 
-// rpmVersion returns the version of an installed package.
-func rpmVersion(ctx context.Context, c conn.Conn, name string) (string, error) {
-	argv := []string{"rpm", "-q", "--queryformat", "%{EVR}\\n", base(name)}
-	out, err := ask(ctx, c, argv...)
-	if err != nil {
-		return "", err
-	}
-	printed := lines(out.Stdout)
-	switch {
-	case out.Code == 0 && len(printed) > 0:
-		return printed[len(printed)-1], nil // of several the newest, such as kernels
-	case strings.Contains(string(out.Stdout), "is not installed"):
-		return "", nil
-	}
-	return "", toolError(argv, out)
-}
-
+// dnfManager is dnf or yum, with rpm below it.
 type dnfManager struct{}
 
-func (dnfManager) installed(ctx context.Context, c conn.Conn, name string) (string, error) {
-	return rpmVersion(ctx, c, name)
+// accepts refuses files, groups of packages and what a package provides.
+func (dnfManager) accepts(name string) bool { return !strings.ContainsAny(name, "/@:~") }
+
+func (dnfManager) installed(ctx context.Context, c conn.Conn, names []string) (map[string]packageState, error) {
+	return rpmInstalled(ctx, c, names)
 }
 
 // dnfScript runs the one of dnf and yum that the host has.
@@ -71,33 +66,59 @@ func (dnfManager) command(args ...string) []string {
 	return append([]string{"/bin/sh", "-c", dnfScript, "dnf", "-y", "-q"}, args...)
 }
 
-// newer asks whether there is an update: 100 says yes.
-func (d dnfManager) newer(ctx context.Context, c conn.Conn, name, _ string) (string, error) {
-	argv := d.command("check-update", name)
-	out, err := ask(ctx, c, argv...)
-	if err != nil {
-		return "", err
+// newer asks whether there are updates: 100 says yes.
+func (d dnfManager) newer(ctx context.Context, c conn.Conn, have map[string]string) (map[string]string, error) {
+	argv := d.command(append([]string{"check-update"}, sortedKeys(have)...)...)
+	out, err := c.Run(ctx, conn.Cmd{Argv: argv, ReadOnly: true})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("running dnf: %w", err)
+	case out.Code == 0:
+		return nil, nil
+	case out.Code != 100:
+		return nil, toolError(argv[3:], out)
 	}
-	switch out.Code {
-	case 0:
-		return "", nil
-	case 100:
-	default:
-		return "", toolError(append([]string{"dnf"}, argv[4:]...), out)
-	}
-	for _, line := range lines(out.Stdout) {
-		f := strings.Fields(line)
-		if len(f) >= 2 && (f[0] == name || strings.HasPrefix(f[0], name+".")) {
-			return f[1], nil
+	return dnfUpdates(text(out.Stdout), have), nil
+}
+
+// dnfUpdates reads the table of check-update: NAME.ARCH VERSION REPOSITORY. A long
+// name or version breaks the line. What follows is about packages that replace
+// others.
+func dnfUpdates(printed string, have map[string]string) map[string]string {
+	next := make(map[string]string)
+	table, _, _ := strings.Cut(printed, "\nObsoleting ")
+	words := strings.Fields(table)
+	for i := range max(len(words)-1, 0) {
+		dot := strings.LastIndex(words[i], ".")
+		if dot < 0 {
+			continue
+		}
+		for _, n := range []string{words[i][:dot], words[i]} {
+			if _, asked := have[n]; asked {
+				next[n] = words[i+1]
+			}
 		}
 	}
-	return "", fmt.Errorf("asking for updates of %s: there is one, but not in what was printed", name)
+	return next
 }
 
-func (d dnfManager) install(name, version string) ([]string, error) {
-	return d.command("install", withVersion(name, "-", version)), nil
+func (dnfManager) resolve(_ context.Context, _ conn.Conn, todo []packageChange) ([]packageChange, error) {
+	return todo, nil
 }
 
-func (d dnfManager) update(name string) []string { return d.command("update", name) }
-func (d dnfManager) remove(name string) []string { return d.command("remove", name) }
-func (d dnfManager) refresh() []string           { return d.command("makecache") }
+// install also changes versions, up and down, where it is given one.
+func (d dnfManager) install(ctx context.Context, c conn.Conn, todo []packageChange) error {
+	return transact(ctx, c, nil, d.command(append([]string{"install"}, withVersions(todo, "-")...)...))
+}
+
+func (d dnfManager) remove(ctx context.Context, c conn.Conn, names []string) error {
+	return transact(ctx, c, nil, d.command(append([]string{"remove"}, names...)...))
+}
+
+// refresh makes the lists old first: makecache alone keeps those that are not.
+func (d dnfManager) refresh(ctx context.Context, c conn.Conn) error {
+	if err := transact(ctx, c, nil, d.command("clean", "expire-cache")); err != nil {
+		return err
+	}
+	return transact(ctx, c, nil, d.command("makecache"))
+}

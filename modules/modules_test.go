@@ -298,13 +298,13 @@ func readTree(t *testing.T, root string) string {
 }
 
 // TestEveryModuleHasACase makes sure that no module goes untested. Those that
-// would change this machine are told what to find instead, in TestPackages and
-// TestSystem, and run on real hosts in the suites under test.
+// would change this machine are told what to find instead, in TestPackages,
+// TestServices and TestSystem, and run on real hosts in the suites under test.
 func TestEveryModuleHasACase(t *testing.T) {
 	t.Parallel()
 	told := []string{
-		"apk", "apt", "cron", "dnf", "firewall", "group", "homebrew", "hostname", "mount", "pacman", "sd_service", "sysctl", "timezone",
-		"user", "yum", "zypper",
+		"apk", "apt", "container", "cron", "dnf", "firewall", "group", "homebrew", "hostname", "http", "mount", "package",
+		"pacman", "publish", "reboot", "sd_service", "service", "sysctl", "timezone", "user", "yum", "zypper",
 	}
 	for _, spec := range modules.Table() {
 		if slices.Contains(told, spec.Name) {

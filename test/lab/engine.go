@@ -10,8 +10,16 @@ import (
 	"strings"
 )
 
-// image is what test/lab/image/build tags.
-const image = "jet-bus-lab/debian12:latest"
+// Image is an image of target hosts.
+type Image string
+
+const (
+	// Debian is Debian 12 under systemd. test/lab/image/build makes it.
+	Debian Image = "jet-bus-lab/debian12:latest"
+	// Packages is the same with the package managers of several systems, each with a repository of
+	// its own, and with OpenRC. test/lab/image-packages/build makes it.
+	Packages Image = "jet-bus-lab/packages:latest"
+)
 
 // docker runs the engine's client and returns its standard output. An error carries what the client
 // wrote to standard error.

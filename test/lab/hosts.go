@@ -18,10 +18,16 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// Hosts starts n hosts and returns when all of them take logins. They are removed when the test
+// Hosts starts n hosts of the image [Debian]; see [HostsOf].
+func Hosts(tb testing.TB, n int) []Host {
+	tb.Helper()
+	return HostsOf(tb, Debian, n)
+}
+
+// HostsOf starts n hosts and returns when all of them take logins. They are removed when the test
 // ends. When hosts are not [Required] the test is skipped, for packages that have other tests too
 // and so no [Main].
-func Hosts(tb testing.TB, n int) []Host {
+func HostsOf(tb testing.TB, image Image, n int) []Host {
 	tb.Helper()
 	if !Required() {
 		tb.Skip("needs target hosts: set JET_TEST=all, as test/run does")
@@ -46,7 +52,7 @@ func Hosts(tb testing.TB, n int) []Host {
 			Name: fmt.Sprintf("host%d", i+1), Addr: "127.0.0.1", User: "ops",
 			KeyFile: key.file, KnownHosts: filepath.Join(dir, "known_hosts"),
 		}
-		wg.Go(func() { errs[i] = h.create(tb.Context(), label, key) })
+		wg.Go(func() { errs[i] = h.create(tb.Context(), image, label, key) })
 	}
 	wg.Wait()
 	tb.Cleanup(func() { clean(tb, hosts, keep) })
@@ -98,14 +104,14 @@ func clean(tb testing.TB, hosts []Host, keep bool) {
 }
 
 // create makes, boots and awaits the container of h, and sets its port and id.
-func (h *Host) create(ctx context.Context, label string, key keyPair) error {
+func (h *Host) create(ctx context.Context, image Image, label string, key keyPair) error {
 	const attempts = 5 // someone else may take a port between the choice and its use
 	var err error
 	for range attempts {
 		if h.Port, err = freePort(ctx); err != nil {
 			return fmt.Errorf("starting %s: %w", h.Name, err)
 		}
-		err = h.boot(ctx, label, key)
+		err = h.boot(ctx, image, label, key)
 		if err == nil {
 			return h.wait(ctx)
 		}
@@ -120,12 +126,12 @@ func (h *Host) create(ctx context.Context, label string, key keyPair) error {
 	return fmt.Errorf("starting %s: %w", h.Name, err)
 }
 
-func (h *Host) boot(ctx context.Context, label string, key keyPair) error {
+func (h *Host) boot(ctx context.Context, image Image, label string, key keyPair) error {
 	args := []string{
 		"create", "--hostname", h.Name, "--label", label,
 		"--publish", fmt.Sprintf("%s:%d:22", h.Addr, h.Port),
 	}
-	out, err := docker(ctx, append(append(args, runArgs()...), image)...)
+	out, err := docker(ctx, append(append(args, runArgs()...), string(image))...)
 	if err != nil {
 		return err
 	}

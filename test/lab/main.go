@@ -36,9 +36,11 @@ func available(ctx context.Context) error {
 	if _, err := docker(ctx, "version"); err != nil {
 		return fmt.Errorf("reaching the container engine: %w", err)
 	}
-	if _, err := docker(ctx, "image", "inspect", image); err != nil {
-		return errors.Join(fmt.Errorf("finding image %s: %w", image, err),
-			errors.New("run test/run lab, which builds it"))
+	for _, image := range []Image{Debian, Packages} {
+		if _, err := docker(ctx, "image", "inspect", string(image)); err != nil {
+			return errors.Join(fmt.Errorf("finding image %s: %w", image, err),
+				errors.New("run test/run lab, which builds it"))
+		}
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ func host(t *testing.T, kind Kind) lab.Host {
 	switch kind {
 	case Debian:
 		return lab.Hosts(t, 1)[0]
+	case Packages:
+		return lab.HostsOf(t, lab.Packages, 1)[0]
 	default:
 		t.Fatalf("no host of kind %s", kind)
 		return lab.Host{}

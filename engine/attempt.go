@@ -98,7 +98,7 @@ func (x *execution) work(ctx context.Context, vars map[string]any, at *place) (o
 		}
 	}
 	if q.host != nil && q.host.Conn != nil {
-		q.host.Conn = l.acting
+		q.host.Conn, q.host.run.line = l.acting, l
 	}
 	if need := q.plan.Need; !q.skip && need != Matched && need != Passive && !x.Check {
 		x.changing(at)
@@ -129,7 +129,7 @@ func (x *execution) carryOut(ctx context.Context, q inquiry, vars map[string]any
 	if x.Check && need != Passive {
 		return x.foresee(out, vars), nil
 	}
-	q.host.run.state = x.host
+	q.host.run.state, q.host.run.x = x.host, x
 	res, err := q.module.Apply(ctx, q.host, q.plan)
 	if res.Passive {
 		out.status, out.changed = StatusPassive, false

@@ -32,6 +32,9 @@ func (f fault) Unwrap() error { return f.error }
 // perform carries out the task and stores what it is asked to register.
 func (x *execution) perform(ctx context.Context) outcome {
 	x.veil.add(x.SudoPassword, x.LoginPassword)
+	if x.handler {
+		x.host.performed[x.step]++
+	}
 	out := x.guarded(ctx)
 	if x.register != "" {
 		x.host.set(x.register, out.registered())

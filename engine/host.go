@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -45,8 +46,11 @@ type hostRun struct {
 	// modules are the directories of modules that users wrote.
 	modules []string
 	sources *sources
-	// state is nil until the plan is carried out.
+	// state is nil until the plan is carried out, and so is x. line is nil for
+	// modules that need no connection.
 	state *hostState
+	x     *execution
+	line  *line
 }
 
 // SourcePath finds the local file that src names: an absolute path is taken as
@@ -147,6 +151,11 @@ func (h *Host) Set(name string, v any) { h.run.state.set(name, v) }
 // SetFact stores a fact, for this and later plays. It replaces an earlier fact
 // of that name.
 func (h *Host) SetFact(name string, v any) { h.run.state.setFact(name, v) }
+
+// Reconnect makes a connection anew, as the user of the task, and stores it in
+// [Host.Conn]; the one before is not to be used any more. It is for Apply of modules
+// that end connections by what they do, and is not for those that are [Offline].
+func (h *Host) Reconnect(ctx context.Context) error { return h.run.line.again(ctx, h) }
 
 // Expr is a condition kept for a module to evaluate with [Host.Eval], at the
 // place it was written. An empty Text means that none was given.

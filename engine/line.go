@@ -53,6 +53,19 @@ func (l *line) get(ctx context.Context) (conn.Conn, error) {
 	return withEnviron(l.x.host.foresight.memory.Query(c), env), nil
 }
 
+// again gives h another connection in the place of one that may have broken.
+func (l *line) again(ctx context.Context, h *Host) error {
+	if l.conn != nil {
+		l.x.links.drop(l.target, l.conn)
+		l.conn = nil
+	}
+	if _, err := l.get(ctx); err != nil {
+		return err
+	}
+	h.Conn = l.acting
+	return nil
+}
+
 // lost says whether err means that a connection broke, which then is forgotten.
 func (l *line) lost(err error) bool {
 	if l.conn == nil || !errors.Is(err, conn.ErrUnreachable) {

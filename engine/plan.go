@@ -3,6 +3,8 @@ package engine
 // plan is what a play does to a host, as a flat list: a host only ever moves
 // forward in it. Blocks are marks between the tasks, which a [walk] follows.
 type plan struct {
+	// number is that of the play in the playbook.
+	number   int
 	play     *play
 	steps    []step
 	handlers []step
@@ -27,6 +29,8 @@ const (
 // a mark.
 type step struct {
 	*task
+	// number is the place among the plan's steps, or among its handlers.
+	number  int
 	mark    mark
 	scope   *scope
 	handler bool
@@ -66,6 +70,11 @@ func (pl *play) plan(sel *selection) *plan {
 	sc := &scope{play: pl}
 	p.add(pl.tasks, sc, pl.set, "")
 	p.addHandlers(pl.handlers, sc, pl.set)
+	for _, list := range [][]step{p.steps, p.handlers} {
+		for i := range list {
+			list[i].number = i
+		}
+	}
 	return &p.plan
 }
 

@@ -59,6 +59,9 @@ type Options struct {
 	ProcessEnv map[string]string
 	// Forks is how many hosts are worked on at once, 20 if zero or less.
 	Forks int
+	// Publish stores an event that a playbook publishes. It is nil where there is
+	// no bus.
+	Publish func(context.Context, Publication) (Published, error)
 	// Report is told every step, in order and one at a time. The run waits
 	// while it blocks. It may be nil.
 	Report func(Event)
@@ -96,6 +99,7 @@ func Run(ctx context.Context, pb *Playbook, inv *inventory.Inventory, o Options)
 		if p == nil {
 			continue
 		}
+		p.number = i
 		if err := r.play(ctx, p, selected[i]); err != nil {
 			return r.summary(), err
 		}

@@ -65,6 +65,8 @@ type hostState struct {
 	// numbers of the handlers that are to run for those before.
 	notified map[string]bool
 	due      map[int]bool
+	// performed counts how often each handler ran.
+	performed map[*step]int
 	// out is true once the host failed or could not be reached.
 	out   bool
 	stats Stats
@@ -84,6 +86,7 @@ func newHostState(h *inventory.Host) *hostState {
 		facts:     make(map[string]any),
 		notified:  make(map[string]bool),
 		due:       make(map[int]bool),
+		performed: make(map[*step]int),
 		foresight: newForesight(new(ahead.Epoch)),
 	}
 }

@@ -87,10 +87,7 @@ func (r request) wget(ctx context.Context, c conn.Conn, to string) ([]byte, erro
 // the status.
 func (r request) curlConfig(to string) string {
 	var b strings.Builder
-	line := func(name, value string) {
-		quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\v", `\v`).Replace(value)
-		fmt.Fprintf(&b, "%s = \"%s\"\n", name, quoted)
-	}
+	line := func(name, value string) { curlLine(&b, name, value) }
 	b.WriteString("silent\nshow-error\nfail\nlocation\ngloboff\npath-as-is\n")
 	line("proto", "=http,https")
 	line("proto-redir", "=http,https")
@@ -147,4 +144,10 @@ func lastVersion(headers []byte) version {
 	// What is no header behind others does not undo them.
 	h, _ := textproto.NewReader(bufio.NewReader(strings.NewReader(last + "\n\n"))).ReadMIMEHeader()
 	return versionOf(http.Header(h))
+}
+
+// curlLine writes an option as curl reads it from a file.
+func curlLine(b *strings.Builder, name, value string) {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\v", `\v`).Replace(value)
+	fmt.Fprintf(b, "%s = \"%s\"\n", name, quoted)
 }

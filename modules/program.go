@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -41,23 +39,20 @@ type program struct {
 // run copies the program to a folder on the host that only the task's user can
 // enter, runs it, and takes the folder away, also when the run is stopped.
 func (p program) run(ctx context.Context, c conn.Conn) (out conn.Output, err error) {
-	private := fs.FileMode(0o700)
-	dir := path.Join(cmp.Or(string(p.dir), programDir), "jet-"+strings.ToLower(rand.Text()))
-	if err := c.Mkdir(ctx, dir, conn.Attr{Mode: &private}); err != nil {
-		return out, fmt.Errorf("making a folder for the program: %w", err)
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-		defer cancel()
-		if rerr := c.RemoveAll(ctx, dir); rerr != nil && err == nil {
-			err = fmt.Errorf("taking the program away: %w", rerr)
-		}
-	}()
+	err = scratch(ctx, c, cmp.Or(string(p.dir), programDir), "the program", func(dir string) error {
+		out, err = p.runIn(ctx, c, dir)
+		return err
+	})
+	return out, err
+}
+
+func (p program) runIn(ctx context.Context, c conn.Conn, dir string) (out conn.Output, err error) {
 	f, err := os.Open(p.file)
 	if err != nil {
 		return out, err
 	}
 	defer func() { _ = f.Close() }()
+	private := fs.FileMode(0o700)
 	name := path.Join(dir, filepath.Base(p.file))
 	if err := c.WriteFile(ctx, name, untilDone(ctx, f), conn.Attr{Mode: &private}); err != nil {
 		return out, fmt.Errorf("copying the program: %w", err)

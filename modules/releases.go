@@ -30,7 +30,7 @@ const (
 	askTries = 3
 	// maxRefusal is how much is read of an answer that refuses, in bytes.
 	maxRefusal = 4 << 10
-	// maxRedirects is how often a server may send us elsewhere.
+	// maxRedirects is how many redirections of one request are followed.
 	maxRedirects = 10
 )
 

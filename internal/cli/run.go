@@ -27,7 +27,8 @@ the other, as one run, in which facts and saved values stay known.
 
 With --connection local it runs on this machine, as the host localhost, and
 takes no inventory. With --json it prints an event for each step, those for task
-results being the same that a runner puts on the bus.`,
+results being the same that a runner puts on the bus. Only tasks that publish
+events need a bus, which is found as the other commands find it.`,
 		Example: `  jet run site.yml -i inventory
   jet run site.yml -i inventory --check --diff --limit 'web*,!web3'
   jet run site.yml -i inventory --tags config --ask-sudo-password

@@ -53,7 +53,11 @@ func (a *app) play(ctx context.Context, s session) (err error) {
 		d = a.display(s.flags)
 		defer func() { _ = d.close() }()
 	}
-	return a.perform(ctx, s, report.NewStream("/runs/"+uuid.NewString(), to...), d)
+	name = "/runs/" + uuid.NewString()
+	p := publisher{app: a, run: name}
+	defer p.close()
+	s.options.Publish = p.publish
+	return a.perform(ctx, s, report.NewStream(name, to...), d)
 }
 
 // perform runs the playbooks. A step that cannot be shown ends the run.

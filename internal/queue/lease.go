@@ -92,12 +92,7 @@ func resultMsg(j Job, r events.TaskFinished) (*nats.Msg, error) {
 	}
 	e.SetID(fmt.Sprintf("%s.%d.%d", j.ID, r.Attempt, r.Seq))
 	e.SetSubject(r.Host)
-	if j.CorrelationID != "" {
-		e.SetExtension(events.ExtCorrelation, j.CorrelationID)
-	}
-	if j.Event != nil {
-		e.SetExtension(events.ExtCausation, j.Event.ID)
-	}
+	j.Chain(&e)
 	msg, err := bus.EncodeEvent(bus.ResultSubject(j.ID), e)
 	if errors.Is(err, bus.ErrTooLarge) && shrink(&r) {
 		return resultMsg(j, r)
@@ -107,6 +102,16 @@ func resultMsg(j Job, r events.TaskFinished) (*nats.Msg, error) {
 	}
 	msg.Header.Set(jetstream.MsgIDHeader, e.ID())
 	return msg, nil
+}
+
+// Chain makes e a link in the chain of events that the job belongs to.
+func (j Job) Chain(e *events.Event) {
+	if j.CorrelationID != "" {
+		e.SetExtension(events.ExtCorrelation, j.CorrelationID)
+	}
+	if j.Event != nil {
+		e.SetExtension(events.ExtCausation, j.Event.ID)
+	}
 }
 
 // shrink halves the texts of a result that is too large for the bus: as JSON, a

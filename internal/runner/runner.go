@@ -188,6 +188,9 @@ func (r *Runner) run(ctx context.Context, l *queue.Lease, dir string, pb *engine
 		Check:     l.Job.Check,
 		Limit:     l.Job.Limit,
 		ExtraVars: l.Job.Vars,
+		Publish: func(ctx context.Context, p engine.Publication) (engine.Published, error) {
+			return r.publish(ctx, l.Job, p)
+		},
 		Report: func(e engine.Event) {
 			if e.Kind != engine.TaskFinished {
 				return

@@ -29,6 +29,12 @@ func Hosts(tb testing.TB, n int) []Host {
 // and so no [Main].
 func HostsOf(tb testing.TB, image Image, n int) []Host {
 	tb.Helper()
+	return start(tb, image, n)
+}
+
+// start is HostsOf, with more options for the engine.
+func start(tb testing.TB, image Image, n int, more ...string) []Host {
+	tb.Helper()
 	if !Required() {
 		tb.Skip("needs target hosts: set JET_TEST=all, as test/run does")
 	}
@@ -52,7 +58,7 @@ func HostsOf(tb testing.TB, image Image, n int) []Host {
 			Name: fmt.Sprintf("host%d", i+1), Addr: "127.0.0.1", User: "ops",
 			KeyFile: key.file, KnownHosts: filepath.Join(dir, "known_hosts"),
 		}
-		wg.Go(func() { errs[i] = h.create(tb.Context(), image, label, key) })
+		wg.Go(func() { errs[i] = h.create(tb.Context(), image, label, key, more) })
 	}
 	wg.Wait()
 	tb.Cleanup(func() { clean(tb, hosts, keep) })
@@ -104,14 +110,14 @@ func clean(tb testing.TB, hosts []Host, keep bool) {
 }
 
 // create makes, boots and awaits the container of h, and sets its port and id.
-func (h *Host) create(ctx context.Context, image Image, label string, key keyPair) error {
+func (h *Host) create(ctx context.Context, image Image, label string, key keyPair, more []string) error {
 	const attempts = 5 // someone else may take a port between the choice and its use
 	var err error
 	for range attempts {
 		if h.Port, err = freePort(ctx); err != nil {
 			return fmt.Errorf("starting %s: %w", h.Name, err)
 		}
-		err = h.boot(ctx, image, label, key)
+		err = h.boot(ctx, image, label, key, more)
 		if err == nil {
 			return h.wait(ctx)
 		}
@@ -126,12 +132,13 @@ func (h *Host) create(ctx context.Context, image Image, label string, key keyPai
 	return fmt.Errorf("starting %s: %w", h.Name, err)
 }
 
-func (h *Host) boot(ctx context.Context, image Image, label string, key keyPair) error {
+func (h *Host) boot(ctx context.Context, image Image, label string, key keyPair, more []string) error {
 	args := []string{
 		"create", "--hostname", h.Name, "--label", label,
 		"--publish", fmt.Sprintf("%s:%d:22", h.Addr, h.Port),
 	}
-	out, err := docker(ctx, append(append(args, runArgs()...), string(image))...)
+	args = append(append(args, runArgs()...), more...)
+	out, err := docker(ctx, append(args, string(image))...)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,8 @@ func host(t *testing.T, kind Kind) lab.Host {
 		return lab.Hosts(t, 1)[0]
 	case Packages:
 		return lab.HostsOf(t, lab.Packages, 1)[0]
+	case Engine:
+		return lab.EngineHost(t)
 	default:
 		t.Fatalf("no host of kind %s", kind)
 		return lab.Host{}

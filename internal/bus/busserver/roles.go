@@ -62,6 +62,8 @@ func roles() []access {
 					// Write what becomes of them, and the locks they hold.
 					"run.>",
 					"lock.>",
+					// Store the events that playbooks publish.
+					"events.ext.>",
 					// Say that it lives; only in its own name.
 					"$KV.runners.{{name()}}",
 					"$KV.runners.{{name()}}.>",

@@ -34,7 +34,7 @@ func TestMatrix(t *testing.T) {
 	// Besides admin and bus, who may:
 	publish := map[string]roles{
 		// What is stored.
-		"events.ext.com.example.a":    {publisher},
+		"events.ext.com.example.a":    {publisher, runner},
 		"events.jet.com.example.a":    {},
 		"events.ext":                  {},
 		"events.other.a":              {},

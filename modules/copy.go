@@ -63,7 +63,7 @@ type copyFile struct {
 	tree    *treeCopy // nil unless src is a directory
 }
 
-// copyDest is an absolute path of a file or, with a slash at its end, a directory.
+// copyDest is an absolute path of a file or a directory: that of the copy itself.
 type copyDest string
 
 // UnmarshalNode takes a scalar that is an absolute path.

@@ -101,7 +101,8 @@ func (m *method) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	return nil
 }
 
-// statusList holds what an answer's status may be; empty means 200 to 299.
+// statusList is a status, or a list of statuses: what an answer's status may be; empty
+// means 200 to 299.
 type statusList []int
 
 // UnmarshalNode takes a status or a list of them.

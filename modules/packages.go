@@ -102,7 +102,8 @@ func mergePackages[M any](m *M, items []engine.Module, params func(*M) *packageP
 // update.
 const listsAge = time.Hour
 
-// refresh says when the lists of the repositories are read anew.
+// refresh is true, false or an age such as 1h: when the lists of the repositories are
+// read anew.
 type refresh struct {
 	given bool
 	// age is how old they may be; zero means that they are read anew always.

@@ -91,7 +91,7 @@ func (u *unitName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	return nil
 }
 
-// unitScope says whose systemd is meant.
+// unitScope is system or user: whose systemd is meant.
 type unitScope string
 
 // UnmarshalNode takes system and user.

@@ -14,11 +14,19 @@ import (
 
 // around makes what an example needs beside its host, and returns the arguments
 // that tell jet of it.
-func (e example) around(t *testing.T, _ lab.Host) []string {
+func (e example) around(t *testing.T, h lab.Host) []string {
 	t.Helper()
 	switch e.module {
 	case "publish":
 		return []string{"--bus", startBus(t)}
+	case "github_release":
+		return []string{"-e", `{"forge": "` + published.URL + `"}`}
+	case "reboot":
+		if _, err := h.Exec(t.Context(), "touch", "/run/reboot-required"); err != nil {
+			t.Fatal(err)
+		}
+		revive(t, h)
+		return nil
 	default:
 		return nil
 	}

@@ -100,7 +100,7 @@ var dependencies = map[string]string{
 	"github.com/expr-lang/expr":         "conditions of rules and playbooks",
 	"github.com/google/go-cmp":          "differences in tests",
 	"github.com/google/uuid":            "ids of events and manual runs",
-	"github.com/mholt/archives":         "archives of every kind, for the module unpack",
+	"github.com/mholt/archives":         "archives of every kind, for the modules archive and unpack",
 	"github.com/nats-io/jwt/v2":         "credentials by role",
 	"github.com/nats-io/nats-server/v2": "the embedded bus",
 	"github.com/nats-io/nats.go":        "the client of the bus",

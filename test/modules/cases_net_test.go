@@ -110,8 +110,8 @@ var _ = add(
 	},
 	Case{
 		Module: "wait_for", Name: "waits for a path with an odd name",
-		Before: "rm -f \"/srv/it's \\$(x)\"; systemd-run --quiet --collect sh -c \"sleep 2; touch \\\"/srv/it's \\\\\\$(x)\\\"\"",
-		Task:   "!wait_for\npath: \"/srv/it's $(x)\"\ntimeout: 60s\n",
+		Before: "rm -f \"/run/it's \\$(x)\"; systemd-run --quiet --collect sh -c \"sleep 2; touch \\\"/run/it's \\\\\\$(x)\\\"\"",
+		Task:   "!wait_for\npath: \"/run/it's $(x)\"\ntimeout: 60s\n",
 		Probe:  "true",
 		Need:   "passive",
 		Always: true,

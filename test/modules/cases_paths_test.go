@@ -242,9 +242,9 @@ var _ = add(
 	},
 	Case{
 		Module: "directory", Name: "fails where the user may not",
-		Task:  "!directory\npath: /srv/dir-never\n",
+		Task:  "!directory\npath: /etc/dir-never\n",
 		Login: true,
-		Probe: "ls -d /srv/dir-never 2>/dev/null || echo none",
+		Probe: "ls -d /etc/dir-never 2>/dev/null || echo none",
 		Fails: "permission denied",
 	},
 	Case{

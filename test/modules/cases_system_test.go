@@ -7,7 +7,7 @@ const (
 	showMount  = `grep /mnt/case /etc/fstab; findmnt -rn -o TARGET,FSTYPE,VFS-OPTIONS | grep /mnt/case || true`
 	noMount    = `umount /mnt/case* 2>/dev/null; sed -i '\,/mnt/case,d' /etc/fstab; `
 	showNft    = `nft list table inet jet 2>/dev/null | grep jet:; ls /etc/nftables.d 2>/dev/null; grep -c jet.nft /etc/nftables.conf || true`
-	noNft      = `nft delete table inet jet 2>/dev/null; rm -rf /etc/nftables.d; sed -i '/jet.nft/d' /etc/nftables.conf; `
+	noNft      = `ufw --force disable >/dev/null; nft delete table inet jet 2>/dev/null; rm -rf /etc/nftables.d; sed -i '/jet.nft/d' /etc/nftables.conf; `
 	addNft     = noNft + `mkdir /etc/nftables.d; printf '\ninclude "/etc/nftables.d/jet.nft"\n' >>/etc/nftables.conf; `
 	showUFW    = `ufw show added | grep ^ufw; ufw status | head -1; grep INPUT_POLICY /etc/default/ufw`
 	stopUFW    = `ufw --force reset >/dev/null; sed -i 's/=.REJECT./="DROP"/' /etc/default/ufw; `
@@ -203,6 +203,7 @@ WHAT='say "hi" '
 		Module: "mount", Name: "puts the table back when it cannot mount", Before: noMount + "rm -rf /mnt/case6; mkdir /mnt/case6",
 		Task:  "!mount {path: /mnt/case6, source: /dev/none, fstype: ext4}",
 		Probe: showMount + "; ls -d /mnt/case*", Fails: "/dev/none",
+		Unwatched: []string{"/etc/fstab"}, // it was written, and put back
 	},
 	Case{
 		Module: "mount", Name: "keeps the root mounted",

@@ -6,9 +6,10 @@ import (
 	"github.com/jet-bus/jet-bus/modules"
 )
 
-// withoutCases are the modules that no host of the suite can serve, and why. What
-// their tools answer is recorded in the tests beside them.
+// withoutCases are the modules that have no cases, and why. What the tools of those
+// answer that no host of the suite can serve is recorded in the tests beside them.
 var withoutCases = map[string]string{
+	"reboot":   "TestReboot starts its hosts again, which no case can",
 	"apk":      "Alpine's tools, and what they install, are not to be had from Debian",
 	"homebrew": "it is for macOS, and refuses to run as root",
 }

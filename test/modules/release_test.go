@@ -1,7 +1,6 @@
 package modules
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -73,30 +72,6 @@ func TestReleaseUpgrades(t *testing.T) {
 			if got := w.outside(t, probe); got != want {
 				t.Errorf("%s: after run %d the host has\n%s\nwant\n%s", step.name, i+1, got, want)
 			}
-		}
-	}
-}
-
-// TestReleaseExample runs the example of github_release, which needs a site of ours.
-func TestReleaseExample(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../../modules/examples/github_release.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newSite(t, host(t, Debian), Case{Task: "!echo {msg: a}\n"})
-	w.write(t, "play.yml", string(text))
-	const probe = "tool; /opt/tool-1/bin/tool; cat /opt/tool-1/README"
-	for i, changed := range []bool{true, false} {
-		r, said := w.run(t, "-e", `{"forge": "`+published.URL+`"}`)
-		if r == nil || r.Message != "v3.0.0-alpha.2 of 2025-08-27T09:30:00Z can be tried" {
-			t.Fatalf("run %d: %s", i+1, said)
-		}
-		if strings.Contains(said, `"status":"created"`) != changed || strings.Contains(said, `"status":"modified"`) {
-			t.Errorf("run %d: %s", i+1, said)
-		}
-		if got, want := w.outside(t, probe), "tool v2.1.2 linux-amd64\ntool v1.10.3 linux-amd64\nversion v1.10.3"; got != want {
-			t.Errorf("run %d: the host has\n%s\nwant\n%s", i+1, got, want)
 		}
 	}
 }

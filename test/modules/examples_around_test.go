@@ -21,14 +21,23 @@ func (e example) around(t *testing.T, h lab.Host) []string {
 		return []string{"--bus", startBus(t)}
 	case "github_release":
 		return []string{"-e", `{"forge": "` + published.URL + `"}`}
+	case "service", "sd_service":
+		on(t, h, "systemctl", "stop", "cron")
+		return nil
 	case "reboot":
-		if _, err := h.Exec(t.Context(), "touch", "/run/reboot-required"); err != nil {
-			t.Fatal(err)
-		}
+		on(t, h, "touch", "/run/reboot-required")
 		revive(t, h)
 		return nil
 	default:
 		return nil
+	}
+}
+
+// on runs a command on the host, past SSH.
+func on(t *testing.T, h lab.Host, argv ...string) {
+	t.Helper()
+	if _, err := h.Exec(t.Context(), argv...); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -59,7 +59,11 @@ func (x *execution) inquire(ctx context.Context, vars map[string]any, dial func(
 func (x *execution) prepare(vars map[string]any) (inquiry, error) {
 	m, err := x.newModule(vars)
 	if x.merged != nil && err == nil {
-		m, _ = x.mergedModule(x.merged) // they went together before
+		var together bool
+		if m, together = x.mergedModule(x.merged); !together {
+			// They did before: a file that a parameter is read from may have changed.
+			err = errors.New("what the items ask for has changed meanwhile: run the task again")
+		}
 	}
 	if err != nil {
 		return inquiry{}, err

@@ -45,7 +45,7 @@ func (h *Host) Publish(ctx context.Context, p Publication) (Published, error) {
 	p.Key = fmt.Sprintf("%d/%s/%d/%d/%d/%s",
 		x.plan.number, kind, x.number, x.host.performed[x.step], x.item, x.host.host.Name)
 	hide := x.veil.replacer()
-	p.Subject, p.Data = hide.Replace(p.Subject), hidden(hide, p.Data)
+	p.Source, p.Subject, p.Data = hide.Replace(p.Source), hide.Replace(p.Subject), hidden(hide, p.Data)
 	return x.Options.Publish(ctx, p)
 }
 
@@ -63,7 +63,7 @@ func hidden(r *strings.Replacer, v any) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			out[k] = hidden(r, e)
+			out[r.Replace(k)] = hidden(r, e)
 		}
 		return out
 	default:

@@ -14,8 +14,9 @@ import (
 
 // tell publishes what it is told.
 type tell struct {
-	Data any  `yaml:"data"`
-	Lose bool `yaml:"lose"` // the connection, before
+	Data any    `yaml:"data"`
+	By   string `yaml:"by"`
+	Lose bool   `yaml:"lose"` // the connection, before
 }
 
 func (*tell) Query(context.Context, *Host) (Plan, error) { return Plan{Need: Execute}, nil }
@@ -30,7 +31,7 @@ func (m *tell) Apply(ctx context.Context, h *Host, _ Plan) (Result, error) {
 			return Result{}, errors.New("the connection is the same")
 		}
 	}
-	done, err := h.Publish(ctx, Publication{Type: "com.example.a", Subject: h.Name, Data: m.Data})
+	done, err := h.Publish(ctx, Publication{Type: "com.example.a", Source: "/by/" + m.By, Subject: h.Name, Data: m.Data})
 	return Result{Message: "as " + done.ID + " by " + h.Conn.User()}, err
 }
 
@@ -43,6 +44,7 @@ const tellPlay = `
   tasks:
     - !tell
       data: {secret: ["{{jet_sudo_password}}", 1], item: "{{item}}"}
+      by: "{{jet_sudo_password}}"
       with: {items: [a, b]}
       and: {retry: 1, delay: 0, notify: told}
     - !flush {}
@@ -95,6 +97,9 @@ func TestPublish(t *testing.T) {
 			keys[p.Key]++
 			if said := fmt.Sprint(p.Data); strings.Contains(said, "s3cret") || p.Data != nil && !strings.Contains(said, Hidden) {
 				t.Errorf("published %s", said)
+			}
+			if strings.Contains(p.Source, "s3cret") {
+				t.Errorf("published from %s", p.Source)
 			}
 			if strings.HasPrefix(p.Key, "0/task/0/0/2/") && keys[p.Key] == 1 {
 				return Published{}, fmt.Errorf("storing: %w", errors.ErrUnsupported)

@@ -107,8 +107,8 @@ func (m *cron) checkName() error {
 		return fmt.Errorf("entry must have 1 to %d bytes", maxCronName)
 	case m.UserCrontab && (!isPlain(m.Entry) || strings.TrimSpace(m.Entry) != m.Entry):
 		return fmt.Errorf("entry %q must be one line of text without blanks around it", m.Entry)
-	case !m.UserCrontab && strings.Trim(m.Entry, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" ||
-		m.Entry[0] == '-':
+	case !m.UserCrontab && (m.Entry[0] == '-' ||
+		strings.Trim(m.Entry, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != ""):
 		return fmt.Errorf("entry %q cannot name a file in /etc/cron.d: cron takes letters, digits, - and _ only", m.Entry)
 	}
 	return nil

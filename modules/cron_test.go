@@ -104,6 +104,20 @@ func TestCrontabOfBusyBox(t *testing.T) {
 	}
 }
 
+func TestCronEntry(t *testing.T) {
+	t.Parallel()
+	for entry, want := range map[string][2]bool{ // in /etc/cron.d, in a user's crontab
+		"a_1-B": {true, true}, "-nightly": {false, true}, "at night": {false, true}, " a": {}, "a\nb": {}, "": {},
+	} {
+		for i, users := range []bool{false, true} {
+			m := cron{Entry: entry, User: "ann", UserCrontab: users, Special: "daily", Command: "true"}
+			if err := m.Validate(); (err == nil) != want[i] {
+				t.Errorf("%q, user_crontab %t: %v", entry, users, err)
+			}
+		}
+	}
+}
+
 func TestCrontabThatIsRefused(t *testing.T) {
 	t.Parallel()
 	h := &etcHost{answers: map[string]conn.Output{

@@ -305,17 +305,25 @@ func (m *download) fetch(ctx context.Context, c conn.Conn) (bool, error) {
 
 // persist fetches something, again and again if that can help.
 func (m *download) persist(ctx context.Context, fetch func(context.Context) error) error {
-	pause := m.pause
-	if pause == 0 {
-		pause = time.Second
-	}
-	for left := m.Retries; ; left-- {
+	return persist(ctx, m.Retries, m.pause, func() error {
 		once, cancel := m.limited(ctx)
+		defer cancel()
 		err := fetch(once)
 		if err != nil && ctx.Err() == nil && once.Err() != nil {
 			err = context.Cause(once)
 		}
-		cancel()
+		return err
+	})
+}
+
+// persist asks a server, and retries times more if that can help. The first pause is
+// a second when it is zero; each is twice as long as the one before.
+func persist(ctx context.Context, retries uint, pause time.Duration, ask func() error) error {
+	if pause == 0 {
+		pause = time.Second
+	}
+	for left := retries; ; left-- {
+		err := ask()
 		if err == nil || left == 0 || !mayPass(err) {
 			return err
 		}
@@ -333,7 +341,9 @@ func mayPass(err error) bool {
 	if s, ok := errors.AsType[statusError](err); ok {
 		return s.passing()
 	}
-	for _, final := range []error{errNotModified, errNoTool, errChecksum, fs.ErrNotExist, fs.ErrPermission, fs.ErrExist, conn.ErrUnreachable} {
+	for _, final := range []error{
+		errNotModified, errNoTool, errNoCurl, errChecksum, errNoMatch, fs.ErrNotExist, fs.ErrPermission, fs.ErrExist, conn.ErrUnreachable,
+	} {
 		if errors.Is(err, final) {
 			return false
 		}

@@ -69,13 +69,18 @@ func (e *edit) query(ctx context.Context, h *engine.Host, change func(before str
 }
 
 func (e *edit) diffs(h *engine.Host, before string) []engine.Diff {
+	return textDiff(h, string(e.path), before, e.text)
+}
+
+// textDiff is the difference between two texts, if it is asked for.
+func textDiff(h *engine.Host, path, before, after string) []engine.Diff {
 	if !h.Diff {
 		return nil
 	}
 	return []engine.Diff{distinct(engine.Diff{
-		Path:   string(e.path),
+		Path:   path,
 		Before: shown([]byte(before), int64(len(before))),
-		After:  shown([]byte(e.text), int64(len(e.text))),
+		After:  shown([]byte(after), int64(len(after))),
 	})}
 }
 

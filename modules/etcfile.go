@@ -41,14 +41,10 @@ func readEtc(ctx context.Context, c conn.Conn, path string) (etcFile, error) {
 // diff is the difference to what the file shall hold, if it is asked for and there
 // is one.
 func (f etcFile) diff(h *engine.Host, after string) []engine.Diff {
-	if !h.Diff || f.text == after {
+	if f.text == after {
 		return nil
 	}
-	return []engine.Diff{distinct(engine.Diff{
-		Path:   f.path,
-		Before: shown([]byte(f.text), int64(len(f.text))),
-		After:  shown([]byte(after), int64(len(after))),
-	})}
+	return textDiff(h, f.path, f.text, after)
 }
 
 // write makes the file hold a text. Containers have some files of /etc mounted one
@@ -74,8 +70,8 @@ func (f etcFile) write(ctx context.Context, c conn.Conn, text string) error {
 	return nil
 }
 
-// readProc reads a file of the kernel's. A program does, because such a file says
-// nothing of its size and gives a page at a time, which over SFTP looks like its end.
+// readProc reads a file of the kernel's. A program does: Inspect goes by the size,
+// of which such a file says nothing, and what Open reads cannot be read ahead.
 func readProc(ctx context.Context, c conn.Conn, path string) (string, error) {
 	argv := []string{"cat", "--", path}
 	out, err := ask(ctx, c, argv...)

@@ -69,15 +69,8 @@ func (x exchange) run(ctx context.Context, c conn.Conn) (reply, error) {
 func (x exchange) fromHere(ctx context.Context) (reply, error) {
 	client := newClient()
 	defer client.CloseIdleConnections()
-	client.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
-		switch {
-		case !x.follow:
-			return http.ErrUseLastResponse
-		case len(via) > maxRedirects:
-			return fmt.Errorf("there are more than %d redirections", maxRedirects)
-		default:
-			return nil
-		}
+	if !x.follow {
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
 	var body io.Reader
 	if x.body != "" {

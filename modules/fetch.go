@@ -69,6 +69,9 @@ func parseURL(s string) (*url.URL, error) {
 		if bad, ok := errors.AsType[*url.Error](err); ok {
 			err = bad.Err // the error holds all of the address
 		}
+		if strings.Contains(s, "@") { // the other one may hold a part of a password
+			return nil, errors.New("url cannot be understood; in its user and password write what is no letter or digit as %XX")
+		}
 		return nil, fmt.Errorf("url cannot be understood: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -130,6 +133,21 @@ func (r request) open(ctx context.Context, client *http.Client, method string) (
 	return nil, err
 }
 
+// redirected is what clients ask before they follow a redirection. What authorizes
+// goes to nobody else than the server that it is for: the client itself would send it
+// to another port of it, and without encryption.
+func redirected(req *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fmt.Errorf("there are more than %d redirections", maxRedirects)
+	}
+	first := via[0].URL
+	if req.URL.Host != first.Host || first.Scheme == "https" && req.URL.Scheme != "https" {
+		req.Header.Del("Authorization")
+		req.Header.Del("Cookie")
+	}
+	return nil
+}
+
 // newClient returns a client for one task. Its idle connections are to be
 // closed.
 func newClient() *http.Client {
@@ -140,5 +158,5 @@ func newClient() *http.Client {
 	t = t.Clone()
 	t.ResponseHeaderTimeout = stallTime
 	t.DisableCompression = true // a file is stored as it is sent
-	return &http.Client{Transport: t}
+	return &http.Client{Transport: t, CheckRedirect: redirected}
 }

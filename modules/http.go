@@ -267,26 +267,14 @@ func (m *httpModule) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (
 
 // persist makes the request, again and again if that can help. An error with a
 // reply means that the reply is not as expected.
-func (m *httpModule) persist(ctx context.Context, c conn.Conn) (reply, error) {
-	pause := m.pause
-	if pause == 0 {
-		pause = time.Second
-	}
-	for left := m.Retries; ; left-- {
-		r, err := m.exchange.run(ctx, c)
-		if err == nil {
-			err = m.judge(r)
+func (m *httpModule) persist(ctx context.Context, c conn.Conn) (r reply, err error) {
+	err = persist(ctx, m.Retries, m.pause, func() error {
+		if r, err = m.exchange.run(ctx, c); err != nil {
+			return err
 		}
-		if err == nil || left == 0 || !mayPass(err) || errors.Is(err, errNoCurl) || errors.Is(err, errNoMatch) {
-			return r, err
-		}
-		select {
-		case <-ctx.Done():
-			return r, context.Cause(ctx)
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, stallTime)
-	}
+		return m.judge(r)
+	})
+	return r, err
 }
 
 // errNoMatch means that search does not match.

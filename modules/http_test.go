@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -196,6 +197,51 @@ func TestHTTP(t *testing.T) {
 	})
 }
 
+// TestRedirected has a server redirect to another one, and in a circle.
+func TestRedirected(t *testing.T) {
+	t.Parallel()
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Header.Get("X-Kind"))
+	})
+	other := httptest.NewServer(echo)
+	t.Cleanup(other.Close)
+	mux := http.NewServeMux()
+	mux.Handle("/echo", echo)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		to := other.URL
+		if n, err := strconv.Atoi(r.URL.Path[1:]); err == nil {
+			to = "/echo"
+			if n > 1 {
+				to = "/" + strconv.Itoa(n-1)
+			}
+		}
+		http.Redirect(w, r, to, http.StatusFound)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	for path, want := range map[string]string{
+		"/away": "k", "/1": "Bearer s3cretck", "/10": "Bearer s3cretck", "/11": "",
+	} {
+		m := httpModule{URL: srv.URL + path, Token: new("s3cret"), Headers: map[string]string{"Cookie": "c", "X-Kind": "k"}}
+		_, r, err := enact(t, &m, &engine.Host{})
+		if want == "" {
+			if err == nil || !strings.Contains(err.Error(), "more than 10 redirections") {
+				t.Errorf("%s: error is %v", path, err)
+			}
+			continue
+		}
+		if err != nil || r.Data["body"] != want {
+			t.Errorf("%s: %v, %v; want %q", path, r.Data["body"], err, want)
+		}
+	}
+	to := httptest.NewRequest("GET", "http://a/", nil)
+	to.Header.Set("Authorization", "Bearer s3cret")
+	err := redirected(to, []*http.Request{httptest.NewRequest("GET", "https://a/", nil)})
+	if err != nil || to.Header.Get("Authorization") != "" {
+		t.Errorf("without encryption: %v, %v", to.Header, err)
+	}
+}
+
 func TestHTTPRetries(t *testing.T) {
 	t.Parallel()
 	srv := echoServer(t)
@@ -232,6 +278,8 @@ func TestHTTPRefuses(t *testing.T) {
 		want string
 	}{
 		"scheme":        {httpModule{URL: "file:///etc/passwd"}, "must begin with http://"},
+		"secret in it":  {httpModule{URL: "http://ann:s3/cret@web1/"}, "url cannot be understood; in its user"},
+		"port":          {httpModule{URL: "http://web1:x/"}, `invalid port ":x"`},
 		"header":        {httpModule{Headers: map[string]string{"A": "b\r\nC: d"}}, "more than one line"},
 		"header name":   {httpModule{Headers: map[string]string{"A: b": "c"}}, "cannot name a header"},
 		"from":          {httpModule{From: "moon"}, "from must be"},

@@ -73,6 +73,11 @@ func loadStore(ctx context.Context, c conn.Conn, dir string) (store, error) {
 	if json.Unmarshal(found.Content, &s) != nil {
 		s.Installed = nil
 	}
+	// Whoever may write to the directory may have written the file too: it speaks of
+	// what is in the directory and of nothing else, or attributes would be given to it.
+	maps.DeleteFunc(s.Installed, func(_ string, r record) bool {
+		return slices.ContainsFunc(r.Files, func(f fileMark) bool { return !fs.ValidPath(f.Path) })
+	})
 	return s, nil
 }
 

@@ -153,7 +153,7 @@ func TestRedirects(t *testing.T) {
 			t.Errorf("%s to %s: sends %q", c.from, c.to, got)
 		}
 	}
-	if r.redirect(httptest.NewRequest("GET", "https://a/", nil), make([]*http.Request, 10)) == nil {
+	if r.redirect(httptest.NewRequest("GET", "https://a/", nil), make([]*http.Request, maxRedirects+1)) == nil {
 		t.Error("redirections have no end")
 	}
 }

@@ -86,7 +86,7 @@ func (r repository) authorize(req *http.Request) {
 // redirect lets the token go nowhere else: the client itself would send it to
 // another port, and to hosts below the provider's name.
 func (r repository) redirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects {
+	if len(via) > maxRedirects {
 		return fmt.Errorf("there are more than %d redirections", maxRedirects)
 	}
 	switch last := via[len(via)-1].URL; {

@@ -268,7 +268,7 @@ func (t *treeCopy) apply(ctx context.Context, c conn.Conn) (engine.Result, error
 	// What is in a directory before the directory: its mode may shut us out.
 	for _, i := range slices.Backward(slices.Sorted(slices.Values(slices.Concat(t.mend, shut)))) {
 		a := t.attributes(i).attr()
-		a.NoFollow = t.entries[i].mode.Type() == fs.ModeSymlink
+		a.NoFollow = i > 0 // the top may be a link to a directory
 		if err := c.SetAttr(ctx, t.at(t.entries[i]), a); err != nil {
 			return engine.Result{}, err
 		}

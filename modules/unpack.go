@@ -215,7 +215,7 @@ func (a attributes) mend(ctx context.Context, c conn.Conn, d drift) error {
 			return err
 		}
 		attr := a.forType(info.Mode.Type()).attr()
-		attr.NoFollow = info.Mode.Type() == fs.ModeSymlink
+		attr.NoFollow = true // also if a link takes the file's place now
 		return c.SetAttr(ctx, d.paths[i], attr)
 	})
 }

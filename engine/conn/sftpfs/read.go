@@ -112,13 +112,13 @@ func (s *source) most() int {
 }
 
 // short deals with an answer that holds less than was asked for. It is the end of
-// the file if that is no larger; else the server gives no more at a time. What is made when it
-// is read (in /proc) says that it is empty, and comes in pieces of any size: only
-// an answer from where the last one ended tells its end.
+// the file if that is no larger; else the server gives no more at a time. What is
+// made when it is read (in /proc) says that it is empty, and comes in pieces of any
+// size: only an answer from where the last one ended tells its end.
 func (s *source) short(ctx context.Context, size int) error {
 	a, err := s.c.wait(ctx, s.stat)
 	if ctx.Err() != nil {
-		return err
+		return context.Cause(ctx)
 	}
 	if err == nil && a.info.Size > 0 && s.offset >= a.info.Size {
 		s.stop()

@@ -24,8 +24,8 @@ import (
 // travels to the runner and back. What went into the archive is noted, with sizes,
 // times, modes and owners, in the file .jet-installed.json beside it: as long as
 // nothing of that changes, and the archive is as it was written, there is nothing to
-// do. The result has files, which counts what is in the archive, size, its size in
-// bytes, and checksum, its SHA-256.
+// do. The result has, after the archive was written, files, which counts what is in
+// it, size, its size in bytes, and checksum, its SHA-256.
 type archiveModule struct {
 	// Paths are the absolute paths of what to archive: files, directories with all
 	// that is in them, and symbolic links, which are stored as links. Their names in

@@ -115,6 +115,13 @@ func quoteOption(o string) (string, error) {
 	return name + `="` + strings.ReplaceAll(value, `"`, `\"`) + `"`, nil
 }
 
+// notAnOption tells whether what stands before a key, such as the name of a host, cannot
+// be an option.
+func notAnOption(o string) bool {
+	name, _, _ := strings.Cut(o, "=")
+	return !optionName.MatchString(name)
+}
+
 // isQuoted tells whether a value is written with its quotes.
 func isQuoted(value string) bool {
 	if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {

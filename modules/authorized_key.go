@@ -74,6 +74,10 @@ func (m *authorizedKey) Validate() error {
 		if m.Options != nil {
 			k.options = options
 		}
+		// sshd passes over a line with an option that it does not know: the key would be dead.
+		if j := slices.IndexFunc(k.options, notAnOption); j >= 0 && !m.Remove {
+			return fmt.Errorf("key %d of key: %q stands before it, which is no option of sshd", i+1, k.options[j])
+		}
 		if m.Comment != nil {
 			k.comment, k.named = strings.Trim(*m.Comment, blanks), true
 		}

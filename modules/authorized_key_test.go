@@ -56,6 +56,31 @@ func TestAuthorizedKeyOptions(t *testing.T) {
 	})
 }
 
+// TestAuthorizedKeyPrefix refuses what cannot be an option before a key, as ssh-keyscan
+// and YAML by mistake write it: with it in the line, sshd takes the key no more.
+func TestAuthorizedKeyPrefix(t *testing.T) {
+	t.Parallel()
+	one := publicKey(t, 1)
+	for _, c := range []struct {
+		key, refused string
+		remove       bool
+	}{
+		{key: `restrict,command="a, b=c",environment="A=1",no-X11-forwarding ` + one},
+		{key: "git.lab,192.0.2.1 " + one, refused: `key 1 of key: "git.lab" stands before it, which is no option of sshd`},
+		{key: one + "\nkey: " + publicKey(t, 2), refused: `key 2 of key: "key:" stands before it, which is no option of sshd`},
+		{key: "git.lab " + one, remove: true},
+	} {
+		m := authorizedKey{User: "u", Key: c.key, Remove: c.remove}
+		got := ""
+		if err := m.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != c.refused {
+			t.Errorf("%s: %q, want %q", c.key, got, c.refused)
+		}
+	}
+}
+
 // TestAuthorizedKeyConverges edits random files twice.
 func TestAuthorizedKeyConverges(t *testing.T) {
 	t.Parallel()

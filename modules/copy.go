@@ -18,8 +18,8 @@ import (
 // sent only when its content differs.
 //
 // The result holds backup, the path of the copy that was kept of a file that was
-// replaced; of a directory, written and removed count what was written to the host and
-// taken away.
+// replaced; after a change of a directory, written and removed count what was written
+// to the host and taken away.
 type copyFile struct {
 	// Src is the file or the directory to copy: an absolute path on this machine, or
 	// a path in the folder files of the role or of the playbook. One of src and

@@ -24,8 +24,9 @@ const (
 
 // cron is the cron module. It ensures that cron runs a command at certain times, or
 // that it does not: by a file of its own in /etc/cron.d, or with user_crontab by an
-// entry in the crontab of a user. Cron itself must be installed. After a change, the
-// result's member path is the file, or empty with user_crontab.
+// entry in the crontab of a user. Cron itself must be installed.
+//
+// The result has, after a change, path, which is the file, or empty with user_crontab.
 type cron struct {
 	// Entry is the entry's name. It names the file in /etc/cron.d, so it consists of
 	// letters, digits, - and _: cron passes over files with other names. With

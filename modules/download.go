@@ -29,8 +29,8 @@ const (
 // place of another. Proxies are those of the environment of the task (http_proxy,
 // https_proxy, no_proxy), or of the runner where that fetches the file.
 //
-// The result holds via, which says who fetched it (host or runner), and checksum where
-// the file's is known.
+// The result has, after a file was fetched, via, which says who fetched it (host or
+// runner), and checksum where the file's is known.
 type download struct {
 	// URL is the address of the file, which begins with http:// or https://.
 	// Redirections are followed.

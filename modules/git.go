@@ -27,8 +27,8 @@ const remoteHead = "HEAD"
 // gitModule is the git module. It ensures that a working copy of a repository is at a
 // version. The host needs git.
 //
-// The result holds before and after, the hashes of the commits that the working copy
-// was at and is at now; before is empty for a new one.
+// The result has, after a change, before and after, the hashes of the commits that the
+// working copy was at and is at now; before is empty for a new one.
 type gitModule struct {
 	// Repo is the address of the repository, in any form that git on the host
 	// takes. Passwords do not belong into it: other users of the host can read

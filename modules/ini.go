@@ -22,7 +22,7 @@ import (
 // How options are written, with blanks around the equals sign or without, stays as it
 // is, and is taken over by new ones.
 //
-// Where a backup was made, its path is the member backup of the result.
+// The result holds backup, the path of the copy that was kept, if one was.
 type ini struct {
 	// Path is the absolute path of the file. A symbolic link is followed to the
 	// file it names.

@@ -17,8 +17,9 @@ import (
 // between two marker lines, or holds them no more, and leaves all other lines alone.
 // The markers are how the block is found again when its text changes: lines that are
 // exactly so begin and end it. Where they do not make one pair, the file is left
-// alone and the task fails. The file's line ends are kept. Where a backup was made,
-// its path is the member backup of the result.
+// alone and the task fails. The file's line ends are kept.
+//
+// The result holds backup, the path of the copy that was kept, if one was.
 type textBlock struct {
 	// Path is the absolute path of the file. A symbolic link is followed to the
 	// file it names.

@@ -30,7 +30,8 @@ const defaultMaxSize = 4 << 30
 // that an archive is not unpacked again while its files are there. An archive that
 // would write elsewhere than in dest (by .., absolute paths, or links that lead out),
 // that holds devices or pipes, or expands to more than max_size, is refused before
-// anything is written. In the result, files counts what was unpacked.
+// anything is written. The result has, after something was unpacked, files, which counts
+// it.
 type unpack struct {
 	// Src is the archive: an absolute path on the host or, with remote_src:
 	// false, a file of this machine as with copy. It is in one of the formats
@@ -174,7 +175,7 @@ func (m *unpack) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (engi
 	}
 	f, sum, err := m.fetch(ctx, h.Conn)
 	if err != nil {
-		return engine.Result{}, err
+		return engine.Result{}, fmt.Errorf("unpacking %s: %w", m.Src, err)
 	}
 	defer func() { _ = f.Close() }()
 	a, err := newArchive(f, m.Src, m.MaxSize.limit(), int(m.Strip))

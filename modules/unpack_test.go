@@ -236,6 +236,17 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 }
 
+// An archive that is larger than max_size as it lies there is refused by its name.
+func TestUnpackLargeItself(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir+"/a.tar", string(tarOf(t, tarFile("big", strings.Repeat("0", 5000)))))
+	_, _, err := enact(t, &unpack{Src: dir + "/a.tar", Dest: hostPath(dir + "/dest"), MaxSize: 4096}, &engine.Host{Conn: here(t)})
+	if want := "unpacking " + dir + "/a.tar: it expands to more than max_size allows"; err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %q", err, want)
+	}
+}
+
 func TestUnpackCutOff(t *testing.T) {
 	t.Parallel()
 	whole := compressed(t, archives.Gz{}, tarOf(t, tarFile("a", "a"), tarFile("b", strings.Repeat("b", 1000))))

@@ -38,8 +38,10 @@ const (
 // at boot.
 //
 // A change that would keep out new SSH connections such as the one that the task came
-// by is refused. After a change, the result's members are backend, ufw or nftables, and
-// rules, those that the task is about, in words.
+// by is refused.
+//
+// The result has, after a change, backend, ufw or nftables, and rules, those that the
+// task is about, in words.
 type firewall struct {
 	// Port is the port that the rule is about, or a range such as 8000-8010.
 	Port portRange `yaml:"port"`

@@ -31,8 +31,9 @@ const (
 // hostname is the hostname module, for Linux. It ensures that the host has a name: in
 // /etc/hostname, which is read at boot, and now. In a container that has
 // /etc/hostname or /etc/hosts mounted from outside, the file is written over where it
-// is. After a change, the result's members before and after are the name that the host
-// had and has.
+// is.
+//
+// The result has, after a change, before and after: the name that the host had and has.
 type hostname struct {
 	// Hostname is the host's name: letters, digits and dashes, also in several parts with
 	// dots, at most 64 bytes in all.

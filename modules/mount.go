@@ -36,8 +36,9 @@ const (
 // in /etc/fstab, under its mount point, and is mounted, or that it has none and is
 // not. It mounts by the entry, makes the mount point when it is missing, mounts anew
 // when source or fstype change, and remounts when options do. When mounting fails,
-// /etc/fstab is put back as it was. After a change, the result's members are path,
-// source and mounted.
+// /etc/fstab is put back as it was; a mount point that was made stays.
+//
+// The result has, after a change, path, source and mounted.
 type mount struct {
 	// Path is the absolute path of the mount point. It is required, except for swap
 	// space, which has none.

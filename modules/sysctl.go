@@ -25,9 +25,10 @@ const (
 )
 
 // sysctl is the sysctl module, for Linux. It ensures that a setting of the kernel has
-// a value, in the running kernel and in a file that is read at boot. After a change, the
-// result's members before and after are the value that the running kernel had and has;
-// they are missing where it is not looked at.
+// a value, in the running kernel and in a file that is read at boot.
+//
+// The result has, after a change, before and after, the value that the running kernel
+// had and has; they are missing where it is not looked at.
 type sysctl struct {
 	// Key is the setting's name, such as net.ipv4.ip_forward. In a name with dots, a slash
 	// stands for a dot within a part (net.ipv4.conf.eth0/100.forwarding); a name with

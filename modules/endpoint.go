@@ -63,6 +63,9 @@ func refused(by string) error {
 func (e *endpoint) dial(ctx context.Context) error {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", e.String())
+	if bad, ok := errors.AsType[*net.DNSError](err); ok {
+		return bad // nobody knows whether the port takes connections
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errGone, err)
 	}
@@ -91,6 +94,8 @@ func (e *endpoint) look(ctx context.Context, c conn.Conn) error {
 		case out.Code == 127 || out.Code == 126 || p.unfit(out):
 		case p.open(out):
 			return nil
+		case p.argv[0] == "curl" && out.Code == 6, unresolved(out):
+			return fmt.Errorf("%s cannot find out the address of %s", p.argv[0], e.host)
 		default:
 			return refused(p.argv[0])
 		}
@@ -137,6 +142,16 @@ func (e *endpoint) probes() []probe {
 			func(out conn.Output) bool { return out.Code == 1 || out.Code == 2 }, // it was built without telnet
 		},
 	}
+}
+
+// unresolved tells whether a probe failed for want of the host's address, which says
+// nothing about the port.
+func unresolved(out conn.Output) bool {
+	said := strings.ToLower(string(out.Stderr))
+	return slices.ContainsFunc([]string{
+		"name or service not known", "name resolution", "name does not resolve", "no address associated",
+		"unknown host", "bad address", "getaddrinfo", "gaierror",
+	}, func(words string) bool { return strings.Contains(said, words) })
 }
 
 // loopbacks returns the addresses that host stands for, if it is the host itself.

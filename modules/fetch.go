@@ -77,6 +77,7 @@ func parseURL(s string) (*url.URL, error) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, errors.New("url must begin with http:// or https:// and name a host")
 	}
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // what it holds otherwise is sent as it is
 	return u, nil
 }
 

@@ -128,6 +128,25 @@ func TestIncludeNft(t *testing.T) {
 	}
 }
 
+// TestFirewallPolicyInCheckMode makes sure that a policy is let through where the rules
+// that let SSH in would have come first.
+func TestFirewallPolicyInCheckMode(t *testing.T) {
+	t.Parallel()
+	h := &etcHost{files: map[string]string{}, answers: map[string]conn.Output{
+		"nft list table inet jet": {Code: 1, Stderr: []byte("Error: No such file or directory\n")},
+		"sh script":               {Stdout: []byte("10.0.0.9 50000 10.0.0.1 22\n")},
+	}}
+	for want, m := range map[string]firewall{"": {Policy: "deny"}, "would keep out SSH": {Port: "22", Action: "deny"}} {
+		if err := m.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.Query(t.Context(), &engine.Host{Conn: h, Check: true})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("got error %v, want %q", err, want)
+		}
+	}
+}
+
 // TestFirewallBackend makes sure which firewall is chosen, and what it is told.
 func TestFirewallBackend(t *testing.T) {
 	t.Parallel()
@@ -158,6 +177,11 @@ func TestFirewallBackend(t *testing.T) {
 		"the last way in": {
 			m:       firewall{Port: "22", From: []network{"10.0.0.0/8"}, Remove: true},
 			answers: map[string]conn.Output{"ufw status": active, "ufw show added": added, "sh script": from},
+			fails:   "this would keep out SSH connections from 10.0.0.9 to port 22",
+		},
+		"a policy that keeps out": {
+			m:       firewall{Policy: "deny"},
+			answers: map[string]conn.Output{"nft list table inet jet": noTable, "sh script": from},
 			fails:   "this would keep out SSH connections from 10.0.0.9 to port 22",
 		},
 		"not by SSH": {

@@ -39,7 +39,8 @@ const requestTime = 30 * time.Second
 // The result holds status (a number), headers (a mapping, whose names are in
 // lower case), body (a text) and json (what the body says, if the server declares
 // it as JSON, else null). They are there after a failure too, if there was an
-// answer.
+// answer. What save keeps has this status; what register keeps has that of the task
+// under the name.
 type httpModule struct {
 	// URL is the address, which begins with http:// or https://.
 	URL string `yaml:"url,required"`

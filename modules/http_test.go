@@ -126,6 +126,7 @@ func TestHTTP(t *testing.T) {
 		{name: "token", path: "/echo", m: httpModule{Token: new("t0ken")}, need: engine.Passive, status: 200, json: with(echoed("GET", "", ""), "auth", "Bearer t0ken")},
 		{name: "user", path: "/echo", m: httpModule{User: new("ann"), Password: new("s3cr:et \"")}, need: engine.Passive, status: 200, json: with(echoed("GET", "", ""), "auth", basic)},
 		{name: "query", path: "/echo?a={1,2}&b=[1-2]&c=%20'$(x)", need: engine.Passive, status: 200, json: with(echoed("GET", "", ""), "query", "a={1,2}&b=[1-2]&c=%20'$(x)")},
+		{name: "query with blanks", path: "/echo?a=b c", need: engine.Passive, status: 200, json: with(echoed("GET", "", ""), "query", "a=b%20c")},
 		{name: "redirected", path: "/moved", need: engine.Passive, status: 200, json: with(echoed("GET", "", ""), "query", "moved")},
 		{name: "not followed", path: "/moved", m: httpModule{Follow: &no, Status: statusList{302}}, need: engine.Passive, status: 302, body: "<a href=\"/echo?moved\">Found</a>.\n\n"},
 		{name: "redirected in a circle", path: "/loop", need: engine.Passive, err: "/loop: "},

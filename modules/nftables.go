@@ -81,7 +81,7 @@ func (b *nftables) query(ctx context.Context, h *engine.Host, m *firewall) (engi
 	default:
 		plan.Need = engine.Modify
 	}
-	return plan, m.keepsIn(ctx, h.Conn, b.now, b.next)
+	return plan, m.keepsIn(ctx, h, b.now, b.next)
 }
 
 // read reads the table that the kernel has, and the files.

@@ -61,7 +61,7 @@ func (b *ufw) query(ctx context.Context, h *engine.Host, m *firewall) (engine.Pl
 	if !b.active {
 		return plan, nil
 	}
-	return plan, m.keepsIn(ctx, h.Conn, b.now, b.next)
+	return plan, m.keepsIn(ctx, h, b.now, b.next)
 }
 
 func (b *ufw) apply(ctx context.Context, h *engine.Host, m *firewall, _ engine.Plan) error {

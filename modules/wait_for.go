@@ -27,8 +27,9 @@ const (
 // nothing. Check mode looks once and does not fail: what is waited for may be what
 // an earlier task would have started.
 //
-// The result holds elapsed, the seconds that it took (a number), and for url also
-// status. Give exactly one of port, path and url.
+// A host whose name has no address is neither there nor gone.
+//
+// The result holds elapsed, the seconds that it took (a number). Give exactly one of port, path and url.
 type waitFor struct {
 	// Port is the TCP port to wait for, 1 to 65535.
 	Port uint16 `yaml:"port"`
@@ -127,7 +128,7 @@ func (m *waitFor) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (eng
 	started, why := time.Now(), ""
 	for {
 		err := m.look(limited, h.Conn)
-		res := engine.Result{Data: map[string]any{"elapsed": time.Since(started).Round(time.Millisecond).Seconds()}}
+		res := engine.Result{Data: map[string]any{"elapsed": sinceThen(started)}}
 		if m.status != 0 {
 			res.Data["status"] = int64(m.status)
 		}
@@ -152,10 +153,14 @@ func (m *waitFor) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (eng
 		case <-time.After(m.interval):
 		}
 		if ctx.Err() == nil && limited.Err() != nil {
+			res.Data["elapsed"] = sinceThen(started)
 			return res, fmt.Errorf("waited %s in vain for %s: %s", m.timeout, m.awaited(), why)
 		}
 	}
 }
+
+// sinceThen returns how many seconds have gone by.
+func sinceThen(t time.Time) float64 { return time.Since(t).Round(time.Millisecond).Seconds() }
 
 // errGone means that what is looked for is not there.
 var errGone = errors.New("it is not there")

@@ -81,9 +81,9 @@ func TestWaitForPath(t *testing.T) {
 		"at once":       {m: waitFor{}, exists: from(0), elapsed: 0},
 		"later":         {m: waitFor{}, exists: from(7500 * time.Millisecond), elapsed: 8},
 		"late look":     {m: waitFor{Interval: &long}, exists: from(11 * time.Second), elapsed: 20},
-		"never":         {m: waitFor{Timeout: &bound}, exists: from(time.Hour), elapsed: 10, err: "waited 10.5s in vain for /x: it is not there"},
+		"never":         {m: waitFor{Timeout: &bound}, exists: from(time.Hour), elapsed: 10.5, err: "waited 10.5s in vain for /x: it is not there"},
 		"gone":          {m: waitFor{Absent: true}, exists: until(2 * time.Second), elapsed: 2},
-		"stays":         {m: waitFor{Absent: true, Timeout: &bound}, exists: until(time.Hour), elapsed: 10, err: "waited 10.5s in vain for /x to be gone: it is there"},
+		"stays":         {m: waitFor{Absent: true, Timeout: &bound}, exists: until(time.Hour), elapsed: 10.5, err: "waited 10.5s in vain for /x to be gone: it is there"},
 		"broken":        {exists: func(time.Duration) error { return conn.ErrUnreachable }, err: "looking at /x: host unreachable"},
 		"broken, gone":  {m: waitFor{Absent: true}, exists: func(time.Duration) error { return conn.ErrUnreachable }, err: "looking at /x: host unreachable"},
 		"forbidden":     {exists: func(time.Duration) error { return fs.ErrPermission }, err: "permission denied"},
@@ -152,6 +152,7 @@ func TestWaitForPort(t *testing.T) {
 	}
 	short := 3500 * time.Millisecond
 	missing := conn.Output{Code: 127}
+	const unknown = "bash: typo: Name or service not known\nbash: /dev/tcp/typo/8080: Invalid argument\n"
 	for name, c := range map[string]struct {
 		host   string
 		tables map[string]string
@@ -174,6 +175,7 @@ func TestWaitForPort(t *testing.T) {
 		"nothing to look with":   {host: "db", run: func([]string, time.Duration) conn.Output { return missing }, ran: "bash nc python3 curl", err: "none of bash, nc, python3 and curl"},
 		"bash built without":     {host: "db", run: only("nc", conn.Output{Code: 1, Stderr: []byte("bash: line 1: /dev/tcp/db/8080: No such file or directory\n")}), ran: "bash nc"},
 		"nc without -z":          {host: "db", run: only("python3", conn.Output{Code: 1, Stderr: []byte("nc: invalid option -- 'z'; no such file or directory\n")}), ran: "bash nc python3"},
+		"no such name":           {host: "typo", run: func([]string, time.Duration) conn.Output { return conn.Output{Code: 1, Stderr: []byte(unknown)} }, ran: "bash bash bash bash", err: "bash cannot find out the address of typo"},
 		"only curl, refused":     {host: "db", run: curlSays("0.000000"), ran: "bash nc python3 curl curl curl curl", err: "curl says"},
 		"only curl, and it took": {host: "db", run: curlSays("0.000312"), ran: "bash nc python3 curl"},
 	} {
@@ -185,9 +187,12 @@ func TestWaitForPort(t *testing.T) {
 					t.Fatal(err)
 				}
 				l := &later{since: time.Now(), tables: c.tables, run: c.run}
-				_, err := m.Apply(t.Context(), &engine.Host{Conn: l}, engine.Plan{})
+				r, err := m.Apply(t.Context(), &engine.Host{Conn: l}, engine.Plan{})
 				if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 					t.Errorf("got error %v, want %q", err, c.err)
+				}
+				if want := time.Since(l.since).Seconds(); r.Data["elapsed"] != want {
+					t.Errorf("elapsed is %v, want %v", r.Data["elapsed"], want)
 				}
 				if got := strings.Join(l.ran, " "); got != c.ran {
 					t.Errorf("ran %q, want %q", got, c.ran)
@@ -262,6 +267,30 @@ func TestProbes(t *testing.T) {
 				t.Errorf("%s of a port that is open: %v: %v", what, port == open, err)
 			}
 		}
+	}
+}
+
+// TestWaitForAbsentUnresolved makes sure that a name without an address is not taken
+// for a port that is closed.
+func TestWaitForAbsentUnresolved(t *testing.T) {
+	t.Parallel()
+	short := 1500 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		m := waitFor{Port: 22, Host: "typo", Absent: true, Timeout: &short}
+		if err := m.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		l := &later{since: time.Now(), run: func([]string, time.Duration) conn.Output {
+			return conn.Output{Code: 1, Stderr: []byte("bash: typo: Temporary failure in name resolution\n")}
+		}}
+		_, err := m.Apply(t.Context(), &engine.Host{Conn: l}, engine.Plan{})
+		if err == nil || !strings.Contains(err.Error(), "cannot find out the address of typo") {
+			t.Errorf("got error %v", err)
+		}
+	})
+	e := endpoint{host: "no.such.name.invalid", port: 22}
+	if err := e.dial(t.Context()); err == nil || errors.Is(err, errGone) {
+		t.Errorf("dial says %v", err)
 	}
 }
 

@@ -123,7 +123,7 @@ func TestContainerPodman(t *testing.T) {
 	modify := func(fields ...string) engine.Plan { return engine.Plan{Need: engine.Modify, Fields: fields} }
 	app := container{Image: image, Ports: []plainText{"80:80"}, Env: map[string]string{"B": "2", "A": "s3cret"}}
 	fresh := "create --name=web.jet-new --label-file=… --env-file=… --publish=80:80 localhost/app:1"
-	do(app, create, false, "pull --quiet "+image, "rm --force web.jet-new", fresh, "rename web.jet-new web", "start web")
+	do(app, create, false, "pull --quiet "+image, "rm --force web.jet-new", "rm --force web.jet-old", fresh, "rename web.jet-new web", "start web")
 	if h.wrote["env"] != "A=s3cret\nB=2\n" {
 		t.Errorf("the environment is %q", h.wrote["env"])
 	}
@@ -131,14 +131,15 @@ func TestContainerPodman(t *testing.T) {
 	app.Pull = pullAlways
 	do(app, engine.Plan{Need: engine.Execute}, true, "pull --quiet "+image)
 	h.registry[image] = "bb"
-	do(app, engine.Plan{Need: engine.Execute}, false, "pull --quiet "+image, "rm --force web.jet-new", fresh, "stop web", "rm --force web",
-		"rename web.jet-new web", "start web")
+	do(app, engine.Plan{Need: engine.Execute}, false, "pull --quiet "+image, "rm --force web.jet-new", "rm --force web.jet-old", fresh, "stop web",
+		"rename web web.jet-old", "rename web.jet-new web", "start web", "rm --force web.jet-old")
 	app.Pull = ""
 	h.images[image] = "cc"
-	do(app, modify("Image"), false, "rm --force web.jet-new", fresh, "stop web", "rm --force web", "rename web.jet-new web", "start web")
+	do(app, modify("Image"), false, "rm --force web.jet-new", "rm --force web.jet-old", fresh, "stop web",
+		"rename web web.jet-old", "rename web.jet-new web", "start web", "rm --force web.jet-old")
 	app.Env, app.Started = nil, new(false)
-	do(app, modify("Env", "Stop"), false, "rm --force web.jet-new", "create --name=web.jet-new --label-file=… --env-file=… --publish=80:80 localhost/app:1",
-		"stop web", "rm --force web", "rename web.jet-new web")
+	do(app, modify("Env", "Stop"), false, "rm --force web.jet-new", "rm --force web.jet-old", "create --name=web.jet-new --label-file=… --env-file=… --publish=80:80 localhost/app:1",
+		"stop web", "rename web web.jet-old", "rename web.jet-new web", "rm --force web.jet-old")
 	do(app, matched, false)
 	app.Started = nil
 	do(app, modify("Start"), false, "start web")

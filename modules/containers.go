@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
@@ -164,19 +165,35 @@ func (m *container) drop(ctx context.Context, c conn.Conn, name string, running 
 	return nil
 }
 
-// replace makes the container, under another name until it is there.
-func (m *container) replace(ctx context.Context, c conn.Conn) error {
-	name, fresh := string(m.Container), string(m.Container)+".jet-new"
-	if err := m.drop(ctx, c, fresh, false); err != nil { // left by a run that was cut short
-		return err
+// replace makes the container, under another name until it is there. The one before
+// is put aside, and back again when its successor does not start.
+func (m *container) replace(ctx context.Context, c conn.Conn) (err error) {
+	name := string(m.Container)
+	fresh, old := name+".jet-new", name+".jet-old"
+	for _, left := range []string{fresh, old} { // by a run that was cut short
+		if err := m.drop(ctx, c, left, false); err != nil {
+			return err
+		}
 	}
 	if err := m.create(ctx, c, fresh); err != nil {
 		return err
 	}
 	if m.found != nil {
-		if err := m.drop(ctx, c, name, m.found.State.Running); err != nil {
+		if m.found.State.Running {
+			if err := act(ctx, c, nil, m.tool, "stop", name); err != nil {
+				return err
+			}
+		}
+		if err := act(ctx, c, nil, m.tool, "rename", name, old); err != nil {
 			return err
 		}
+		defer func() {
+			if err == nil {
+				err = m.drop(ctx, c, old, false)
+			} else if berr := m.putBack(ctx, c, old); berr != nil {
+				err = fmt.Errorf("%w (and the container before is still called %s: %w)", err, old, berr)
+			}
+		}()
 	}
 	if err := act(ctx, c, nil, m.tool, "rename", fresh, name); err != nil {
 		return err
@@ -185,6 +202,20 @@ func (m *container) replace(ctx context.Context, c conn.Conn) error {
 		return nil
 	}
 	return m.run(ctx, c, false)
+}
+
+// putBack gives the container that was put aside its place again.
+func (m *container) putBack(ctx context.Context, c conn.Conn, old string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	name := string(m.Container)
+	if err := m.drop(ctx, c, name, false); err != nil {
+		return err
+	}
+	if err := act(ctx, c, nil, m.tool, "rename", old, name); err != nil || !m.found.State.Running {
+		return err
+	}
+	return act(ctx, c, nil, m.tool, "start", name)
 }
 
 // run starts or stops the container.

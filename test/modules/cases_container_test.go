@@ -135,6 +135,13 @@ var _ = add(
 		Fails:  "running docker",
 	},
 	Case{
+		Module: "container", Name: "puts the old one back when the new one does not start", Kinds: []Kind{Engine},
+		Before: made("jet-back", sleeperLabel),
+		Task:   "!container\ncontainer: jet-back\n" + sleeper + "network: jet-no-such-network\n",
+		Probe:  ctr("jet-back", "{{.Id}} {{.State.Running}}") + "; docker ps -a -q --filter name=jet-back.jet-",
+		Fails:  "running docker",
+	},
+	Case{
 		Module: "container", Name: "fails when it ends at once", Kinds: []Kind{Engine},
 		Before: made("jet-short", sleeperLabel) + "; docker rm --force jet-short >/dev/null",
 		Task:   "!container\ncontainer: jet-short\nimage: registry.example.com/app:1.0\nstarted: true\ncommand: [/no/such/program]\n",

@@ -134,7 +134,12 @@ func (r request) open(ctx context.Context, client *http.Client, method string) (
 	return nil, err
 }
 
-// redirected is what clients ask before they follow a redirection. What authorizes
+// openHeaders are those that hold no secret, and so may go wherever a server sends us.
+var openHeaders = [...]string{
+	"Accept", "Accept-Encoding", "Accept-Language", "Content-Type", "If-Modified-Since", "If-None-Match", "User-Agent",
+}
+
+// redirected is what clients ask before they follow a redirection. What may authorize
 // goes to nobody else than the server that it is for: the client itself would send it
 // to another port of it, and without encryption.
 func redirected(req *http.Request, via []*http.Request) error {
@@ -143,8 +148,7 @@ func redirected(req *http.Request, via []*http.Request) error {
 	}
 	first := via[0].URL
 	if req.URL.Host != first.Host || first.Scheme == "https" && req.URL.Scheme != "https" {
-		req.Header.Del("Authorization")
-		req.Header.Del("Cookie")
+		maps.DeleteFunc(req.Header, func(name string, _ []string) bool { return !slices.Contains(openHeaders[:], name) })
 	}
 	return nil
 }

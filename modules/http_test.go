@@ -202,7 +202,7 @@ func TestHTTP(t *testing.T) {
 func TestRedirected(t *testing.T) {
 	t.Parallel()
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Header.Get("X-Kind"))
+		fmt.Fprint(w, r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Header.Get("X-Key"), r.Header.Get("Accept-Language"))
 	})
 	other := httptest.NewServer(echo)
 	t.Cleanup(other.Close)
@@ -221,9 +221,9 @@ func TestRedirected(t *testing.T) {
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	for path, want := range map[string]string{
-		"/away": "k", "/1": "Bearer s3cretck", "/10": "Bearer s3cretck", "/11": "",
+		"/away": "k", "/1": "Bearer s3cretcxk", "/10": "Bearer s3cretcxk", "/11": "",
 	} {
-		m := httpModule{URL: srv.URL + path, Token: new("s3cret"), Headers: map[string]string{"Cookie": "c", "X-Kind": "k"}}
+		m := httpModule{URL: srv.URL + path, Token: new("s3cret"), Headers: map[string]string{"Cookie": "c", "X-Key": "x", "Accept-Language": "k"}}
 		_, r, err := enact(t, &m, &engine.Host{})
 		if want == "" {
 			if err == nil || !strings.Contains(err.Error(), "more than 10 redirections") {

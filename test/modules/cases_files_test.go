@@ -59,7 +59,7 @@ var _ = add(
 	Case{
 		Module: "copy", Name: "is let pass by what goes by the end of the name",
 		Task:  "!copy\ncontent: \"[Service]\\nExecStart=/bin/true\\n\"\ndest: /etc/systemd/system/let-pass.service\nvalidate: systemd-analyze verify %s\n",
-		Probe: "ls -A /etc/systemd/system | grep -e let-pass -e jet-; true",
+		Probe: "ls -A /etc/systemd/system | grep -e let-pass -e '[.]jet-'; true",
 		Want:  "let-pass.service", Need: "created",
 	},
 	Case{

@@ -27,24 +27,35 @@ func host(t *testing.T, kind Kind) lab.Host {
 	}
 }
 
-// TestModules drives all cases.
+// TestModules drives all cases. Those of a module follow each other on hosts that no
+// other module touches, so that they find the same whatever else runs.
 func TestModules(t *testing.T) {
-	hosts := newPool(t)
 	t.Cleanup(func() { results.publish(t) })
+	of := map[string][]Case{}
 	for _, c := range cases {
-		for _, kind := range c.kinds() {
-			t.Run(fmt.Sprintf("%s/%s/%s", c.Module, c.Name, kind), func(t *testing.T) {
-				t.Parallel()
-				var h lab.Host
-				if c.Alone {
-					h = host(t, kind)
-				} else {
-					h = hosts.borrow(t, kind)
+		of[c.Module] = append(of[c.Module], c)
+	}
+	for module, list := range of {
+		t.Run(module, func(t *testing.T) {
+			t.Parallel()
+			hosts := map[Kind]lab.Host{}
+			for _, c := range list {
+				for _, kind := range c.kinds() {
+					c.Kinds = []Kind{kind}
+					t.Run(fmt.Sprintf("%s/%s", c.Name, kind), func(inner *testing.T) {
+						h, ok := hosts[kind]
+						switch {
+						case c.Alone:
+							h = host(inner, kind)
+						case !ok:
+							h = host(t, kind)
+							hosts[kind] = h
+						}
+						drive(inner, h, c)
+					})
 				}
-				c.Kinds = []Kind{kind}
-				drive(t, h, c)
-			})
-		}
+			}
+		})
 	}
 }
 

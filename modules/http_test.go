@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/engine/conn/conntest"
 )
 
 // asking returns hosts for each way to make a request, nil for the runner's.
@@ -186,7 +187,7 @@ func TestHTTP(t *testing.T) {
 		t.Parallel()
 		host := asking(t)[fromTarget]
 		if host == nil {
-			t.Skip("this machine has no curl")
+			conntest.Missing(t, "needs curl")
 		}
 		m := httpModule{URL: srv.URL + "/echo", From: fromTarget, Token: new("t0ken"), Body: new("s3cret")}
 		if _, _, err := enact(t, &m, &engine.Host{Conn: *host}); err != nil {

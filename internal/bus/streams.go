@@ -32,6 +32,12 @@ const (
 	// BucketConfig holds what is active now (the rule set's digest) and its
 	// last 64 values.
 	BucketConfig = "config"
+	// BucketControl holds what operators and breakers have stopped: one key for
+	// each paused rule or queue.
+	BucketControl = "control"
+	// ObjectsOutputs holds what commands said that is too large for an event,
+	// named by digest.
+	ObjectsOutputs = "outputs"
 	// ObjectsBundles holds the content jobs are pinned to, named by digest.
 	ObjectsBundles = "bundles"
 )
@@ -106,6 +112,9 @@ func HeartbeatSubject(job string) string { return prefixRun + Token(job) + ".h" 
 
 // HostLockSubject is the lock on a host: lock.host.<host>.
 func HostLockSubject(host string) string { return prefixLock + "host." + Token(host) }
+
+// KeyLockSubject is the lock on a concurrency key: lock.key.<key>.
+func KeyLockSubject(key string) string { return prefixLock + "key." + Token(key) }
 
 // CancelSubject is where a running job is told to stop: cancel.<job>. It is not
 // stored; what counts is the job's state.
@@ -209,6 +218,14 @@ func bucketConfigs(l Limits) []jetstream.KeyValueConfig {
 			Storage:     jetstream.FileStorage,
 			Replicas:    l.Replicas,
 		},
+		{
+			Bucket:      BucketControl,
+			Description: "rules and queues that are paused",
+			History:     1,
+			Storage:     jetstream.FileStorage,
+			Replicas:    l.Replicas,
+			RePublish:   republish("$KV." + BucketControl + "."),
+		},
 	}
 }
 
@@ -217,6 +234,12 @@ func objectConfigs(l Limits) []jetstream.ObjectStoreConfig {
 	return []jetstream.ObjectStoreConfig{{
 		Bucket:      ObjectsBundles,
 		Description: "content that jobs are pinned to",
+		Storage:     jetstream.FileStorage,
+		Replicas:    l.Replicas,
+	}, {
+		Bucket:      ObjectsOutputs,
+		Description: "output of commands that is too large for an event",
+		TTL:         l.RunsMaxAge,
 		Storage:     jetstream.FileStorage,
 		Replicas:    l.Replicas,
 	}}

@@ -118,6 +118,8 @@ func republished(stream, filter string) bool {
 		return strings.HasPrefix(filter, prefixEvents)
 	case StreamRuns:
 		return strings.HasPrefix(filter, prefixRun)
+	case "KV_" + BucketControl:
+		return true
 	}
 	return false
 }

@@ -20,9 +20,10 @@ import (
 // the record moved on meanwhile. The wake-up comes again.
 var errNotNow = errors.New("not now")
 
-// hostLock is the record of lock.host.<host>. It names the job that owns the
-// host; it is stale, and free to take, once that job's state is terminal.
-type hostLock struct {
+// lockRecord is the record of a lock, on a host or on a concurrency key. It names
+// the job that has it; it is stale, and free to take, once that job [Job.Holds] it
+// no more.
+type lockRecord struct {
 	Job string `json:"job"`
 }
 
@@ -127,7 +128,7 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared, takeover
 	if err != nil {
 		return nil, err
 	}
-	msgs, err := c.locks(ctx, next)
+	msgs, err := c.locks(ctx, rec.Job, lockSubjects(next))
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +137,7 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared, takeover
 		return nil, err
 	}
 	sent := time.Now()
-	token, err := c.store(ctx, next, msgs, state)
+	token, err := c.store(ctx, rec.Job, msgs, state)
 	if errors.Is(err, bus.ErrUnknownOutcome) {
 		token, err = c.readBack(ctx, next, err)
 	}
@@ -146,14 +147,15 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared, takeover
 	return newLease(c, next, token, sent, ready.Run, takeover), nil
 }
 
-// store takes the locks that are not the job's yet, and the record: both or
-// neither. A batch costs the server several times a plain write, so a job on one
-// host does without: its lock first, then the record. Should we die in between, a
-// pending job holds the one lock it needs, which whoever claims it next finds.
-// With several hosts that could leave two jobs waiting for each other.
-func (c *claim) store(ctx context.Context, j Job, locks []*nats.Msg, state *nats.Msg) (token uint64, err error) {
+// store takes the locks that are not was's yet, and the record: both or neither. A
+// batch costs the server several times a plain write, so a job with one lock does
+// without: its lock first, then the record. Should we die in between, a pending job
+// holds the one lock it needs, which whoever claims it next finds. With several
+// locks that could leave two jobs waiting for each other; and a job that waits for a
+// repetition holds nothing, so its lock could be taken in between.
+func (c *claim) store(ctx context.Context, was Job, locks []*nats.Msg, state *nats.Msg) (token uint64, err error) {
 	b := c.w.Queue.bus
-	if len(j.Hosts) != 1 {
+	if len(locks) > 1 || len(locks) == 1 && !was.Holds() {
 		// The record is last, so that the sequence returned is the record's.
 		return b.PublishBatch(ctx, append(locks, state))
 	}
@@ -180,54 +182,71 @@ func (c *claim) readBack(ctx context.Context, want Job, cause error) (uint64, er
 // lockReads bounds how many locks are read at once.
 const lockReads = 16
 
-// locks returns the messages that take the hosts of j that it does not hold yet.
-func (c *claim) locks(ctx context.Context, j Job) ([]*nats.Msg, error) {
-	msgs := make([]*nats.Msg, len(j.Hosts))
-	errs := make([]error, len(j.Hosts))
+// lockSubjects names the locks that j needs to run.
+func lockSubjects(j Job) []string {
+	var all []string
+	if j.Concurrency != nil {
+		all = append(all, bus.KeyLockSubject(j.Concurrency.Key))
+	}
+	if j.SharesHosts {
+		return all
+	}
+	for _, host := range j.Hosts {
+		all = append(all, bus.HostLockSubject(host))
+	}
+	return all
+}
+
+// locks returns the messages that take the locks which was does not hold yet.
+func (c *claim) locks(ctx context.Context, was Job, subjects []string) ([]*nats.Msg, error) {
+	msgs := make([]*nats.Msg, len(subjects))
+	errs := make([]error, len(subjects))
 	sem := make(chan struct{}, lockReads)
 	var wg sync.WaitGroup
-	for i, host := range j.Hosts {
+	for i, subject := range subjects {
 		sem <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-sem }()
-			msgs[i], errs[i] = c.lock(ctx, host, j.ID)
+			msgs[i], errs[i] = c.lock(ctx, subject, was)
 		})
 	}
 	wg.Wait()
 	return slices.DeleteFunc(msgs, func(m *nats.Msg) bool { return m == nil }), errors.Join(errs...)
 }
 
-// lock returns the message that takes a host, none if the job holds it already.
-func (c *claim) lock(ctx context.Context, host, job string) (*nats.Msg, error) {
-	subject := bus.HostLockSubject(host)
+// lock returns the message that takes a lock, none if the job holds it already.
+func (c *claim) lock(ctx context.Context, subject string, was Job) (*nats.Msg, error) {
 	var rev uint64
 	last, err := c.w.Queue.bus.Last(ctx, bus.StreamRuns, subject)
 	switch {
 	case errors.Is(err, bus.ErrNotFound):
 	case err != nil:
-		return nil, fmt.Errorf("read lock of host %s: %w", host, err)
+		return nil, fmt.Errorf("read lock %s: %w", subject, err)
 	default:
 		rev = last.Seq
-		var held hostLock
+		var held lockRecord
 		if err := json.Unmarshal(last.Data, &held); err != nil {
-			return nil, fmt.Errorf("decode lock of host %s: %w", host, err)
+			return nil, fmt.Errorf("decode lock %s: %w", subject, err)
 		}
-		if held.Job == job {
-			return nil, nil
+		if held.Job == was.ID {
+			if was.Holds() {
+				return nil, nil
+			}
+			break // it had let go of it: another may be about to take it
 		}
 		owner, err := c.w.Queue.Get(ctx, held.Job)
 		if err != nil && !errors.Is(err, ErrNoJob) {
 			return nil, err
 		}
-		if err == nil && !owner.State.Terminal() {
-			return nil, fmt.Errorf("%w: job %s holds host %s", errNotNow, held.Job, host)
+		if err == nil && owner.Holds() {
+			return nil, fmt.Errorf("%w: job %s holds %s", errNotNow, held.Job, subject)
 		}
 	}
-	data, err := json.Marshal(hostLock{Job: job})
+	data, err := json.Marshal(lockRecord{Job: was.ID})
 	if err != nil {
-		return nil, fmt.Errorf("encode lock of host %s: %w", host, err)
+		return nil, fmt.Errorf("encode lock %s: %w", subject, err)
 	}
-	// Only the last lock of a host matters. Those before it stay until they are
+	// Only the last record of a lock matters. Those before it stay until they are
 	// too old: to roll them up would cost a sync of its own.
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
 	bus.ExpectSubjectSeq(msg, subject, rev)

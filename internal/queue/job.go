@@ -17,6 +17,8 @@ type State string
 // The states of a job. Succeeded and those after it are terminal: nothing
 // follows them.
 const (
+	// Unapproved means that somebody has to approve the job before it may run.
+	Unapproved State = "unapproved"
 	Pending    State = "pending"
 	Running    State = "running"
 	Cancelling State = "cancelling"
@@ -24,19 +26,23 @@ const (
 	Failed     State = "failed"
 	Cancelled  State = "cancelled"
 	TimedOut   State = "timed_out"
-	// Dead means that the job lost too many runners; see [MaxLosses].
+	// Skipped means that the job was not run because another one with its
+	// concurrency key was there; see [Skip].
+	Skipped State = "skipped"
+	// Dead means that the job was given up and needs somebody to look: it lost
+	// too many runners (see [MaxLosses]), or failed as often as [Retry] allows.
 	Dead State = "dead"
 )
 
 // States returns all states, in the order of a job's life.
 func States() []State {
-	return []State{Pending, Running, Cancelling, Succeeded, Failed, Cancelled, TimedOut, Dead}
+	return []State{Unapproved, Pending, Running, Cancelling, Succeeded, Failed, Cancelled, TimedOut, Skipped, Dead}
 }
 
 // Terminal reports whether no transition leaves s.
 func (s State) Terminal() bool {
 	switch s {
-	case Succeeded, Failed, Cancelled, TimedOut, Dead:
+	case Succeeded, Failed, Cancelled, TimedOut, Skipped, Dead:
 		return true
 	default:
 		return false
@@ -51,6 +57,49 @@ const (
 	LossRequeue OnLoss = "requeue"
 	LossFail    OnLoss = "fail"
 )
+
+// Policy says what becomes of a job when another one with its concurrency key has
+// not ended yet.
+type Policy string
+
+// The policies. The zero value is Line.
+const (
+	// Line lets the job wait until those before it have ended.
+	Line Policy = "queue"
+	// Skip ends the job without running it.
+	Skip Policy = "skip"
+	// Replace cancels those before it, and runs when they have ended.
+	Replace Policy = "replace"
+)
+
+// Concurrency keeps jobs apart: of those with one key, whatever their rules, only
+// one runs at a time, in the order in which they were made.
+type Concurrency struct {
+	Key    string `json:"key"`
+	Policy Policy `json:"policy,omitempty"`
+}
+
+// Retry says that a job that failed or ran out of time is run again.
+type Retry struct {
+	// Attempts is how often the job may run and fail in all.
+	Attempts int `json:"attempts"`
+	// Backoff is how long the first repetition waits; it doubles with each one
+	// after it, up to [MaxBackoff].
+	Backoff time.Duration `json:"backoff_ns,omitempty"`
+}
+
+// MaxBackoff is the longest wait before a repetition.
+const MaxBackoff = time.Hour
+
+// Approval says that somebody has to approve a job.
+type Approval struct {
+	// Expires is how long the job waits for that before it is cancelled; zero
+	// means for ever.
+	Expires time.Duration `json:"expires_ns,omitempty"`
+}
+
+// MaxPriority bounds [Job.Priority] in both directions.
+const MaxPriority = 100
 
 // MaxLosses bounds how many runners a job may lose, so that one that kills them
 // does not do so for ever.
@@ -98,17 +147,41 @@ type Job struct {
 	Timeout      time.Duration `json:"timeout_ns,omitempty"`
 	OnRunnerLoss OnLoss        `json:"on_runner_loss,omitempty"`
 
+	// Priority says who goes first where several jobs could: the higher one. It
+	// is 0 unless somebody says otherwise.
+	Priority    int          `json:"priority,omitempty"`
+	Retry       *Retry       `json:"retry,omitempty"`
+	Approval    *Approval    `json:"approval,omitempty"`
+	Concurrency *Concurrency `json:"concurrency,omitempty"`
+	// SharesHosts is true for a job that neither locks its hosts nor minds who
+	// else is on them.
+	SharesHosts bool `json:"shares_hosts,omitempty"`
+	// RetryOf is the job that somebody asked to have run again, as this one.
+	RetryOf string `json:"retry_of,omitempty"`
+
 	State State `json:"state"`
+	// First is the sequence of the job's first revision; jobs take their turns in
+	// this order. It is zero in that revision itself, until it is read.
+	First uint64 `json:"first,omitempty"`
 	// Attempt counts the claims, Losses those of them that ended with the loss of
 	// the runner.
 	Attempt int `json:"attempt"`
 	Losses  int `json:"losses,omitempty"`
+	// Failures counts the attempts that ended with a failure or out of time, as
+	// far as the job was run again.
+	Failures int `json:"failures,omitempty"`
+	// Delay is how long the job waits before it runs again, from this revision on.
+	Delay time.Duration `json:"delay_ns,omitempty"`
+	// ApprovedBy names who approved the job.
+	ApprovedBy string `json:"approved_by,omitempty"`
 	// Runner holds or held the job last.
 	Runner string `json:"runner,omitempty"`
 	// Wake is the sequence, on JOBS, of the message the claim was made with. Only
 	// a redelivery of that message means that the holder's lease ran out.
 	Wake uint64 `json:"wake,omitempty"`
-	// Hosts are those the run touches, sorted; their locks are the job's.
+	// Hosts are those the run touches, sorted. Before the first claim they are
+	// what the dispatcher expects, nil if it does not know; from then on what the
+	// runner found. See [Job.Holds].
 	Hosts []string `json:"hosts,omitempty"`
 	// Reason says in a sentence how the job came to its state, where that is not
 	// plain.
@@ -119,6 +192,20 @@ type Job struct {
 	Created  time.Time `json:"created"`
 	Started  time.Time `json:"started,omitzero"`
 	Finished time.Time `json:"finished,omitzero"`
+}
+
+// Holds reports whether locks that name the job are to be respected. That is so
+// from the moment it could be claimed, since a claim may take the lock first, until
+// it has ended; not while it waits for a repetition.
+func (j Job) Holds() bool {
+	switch j.State {
+	case Running, Cancelling:
+		return true
+	case Pending:
+		return j.Delay == 0
+	default:
+		return false
+	}
 }
 
 // ID returns the id of the job that rule makes of the event with this identity.

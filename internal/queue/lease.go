@@ -349,9 +349,9 @@ func (l *Lease) finish(held context.Context, cause error, out Outcome) {
 		case errors.Is(cause, ErrCancelled) && out.State != Succeeded:
 			return finished(j, Cancelled, cause.Error(), q.now())
 		case errors.Is(cause, ErrTimeout) && out.State != Succeeded:
-			return finished(j, TimedOut, fmt.Sprintf("the job ran longer than its timeout of %s", j.Timeout), q.now())
+			return ended(j, TimedOut, fmt.Sprintf("the job ran longer than its timeout of %s", j.Timeout), q.now())
 		default:
-			return finished(j, out.State, out.Reason, q.now())
+			return ended(j, out.State, out.Reason, q.now())
 		}
 	}()
 	if err != nil {

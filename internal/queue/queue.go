@@ -37,6 +37,9 @@ const priority = 5
 type Record struct {
 	Job
 	Rev uint64
+	// At is when the revision was stored, by the server's clock; zero if it was
+	// stored just now.
+	At time.Time
 }
 
 // wakeup is the message on the JOBS stream.
@@ -113,22 +116,20 @@ func Check(j Job) error {
 	return nil
 }
 
-// Submit stores j as pending under its id and wakes a runner. It returns only
-// when both are stored, and may be repeated: a job that exists already is left as
-// it is, created is false, and the stored record is returned (a pending one is
-// woken once more).
-func (q *Queue) Submit(ctx context.Context, j Job) (r Record, created bool, err error) {
-	j.State = Pending
-	if j.Created.IsZero() {
-		j.Created = q.now()
-	}
+// Submit stores j under its id, as pending or, if it needs an approval, as
+// unapproved. It may be repeated: a job that exists already is left as it is,
+// fresh is false, and the stored record is returned. When the job's turn comes,
+// the [Scheduler] wakes a runner.
+func (q *Queue) Submit(ctx context.Context, j Job) (r Record, fresh bool, err error) {
+	j = created(j, q.now())
 	if err := Check(j); err != nil {
 		return r, false, err
 	}
 	rev, err := q.put(ctx, j, 0)
 	switch {
 	case err == nil:
-		r, created = Record{Job: j, Rev: rev}, true
+		j.First = rev
+		r, fresh = Record{Job: j, Rev: rev}, true
 	case errors.Is(err, bus.ErrConflict):
 		if r, err = q.Get(ctx, j.ID); err != nil {
 			return r, false, err
@@ -136,13 +137,10 @@ func (q *Queue) Submit(ctx context.Context, j Job) (r Record, created bool, err 
 	default:
 		return r, false, err
 	}
-	if r.State != Pending {
-		return r, created, nil
+	if r.State == Pending {
+		err = q.wake(ctx, r.Job)
 	}
-	if err := q.wake(ctx, r.Job); err != nil {
-		return r, created, err
-	}
-	return r, created, nil
+	return r, fresh, err
 }
 
 // put stores j if the record's last revision is rev; zero means that there must
@@ -200,6 +198,10 @@ func record(m bus.Msg) (Record, error) {
 	if err := decode(m.Data, &r.Job); err != nil {
 		return r, fmt.Errorf("decode %s at sequence %d: %w", m.Subject, m.Seq, err)
 	}
+	if r.First == 0 {
+		r.First = m.Seq
+	}
+	r.At = m.Time
 	return r, nil
 }
 
@@ -260,28 +262,74 @@ func (q *Queue) Find(ctx context.Context, prefix string) (Record, error) {
 	return found[0], nil
 }
 
-// Cancel asks for the end of a job. A pending one is cancelled at once; a running
-// one is cancelling until its runner has stopped it. Cancelling a job that has
-// ended is an error.
-func (q *Queue) Cancel(ctx context.Context, id, reason string) (Record, error) {
+// change makes a transition of a job, however often others are faster.
+func (q *Queue) change(ctx context.Context, id string, next func(Job) (Job, error)) (Record, error) {
 	for {
 		r, err := q.Get(ctx, id)
 		if err != nil {
 			return r, err
 		}
-		if r.State.Terminal() {
-			return r, fmt.Errorf("job %s has ended already: %s", id, r.State)
-		}
-		next, err := cancelRequested(r.Job, reason, q.now())
+		j, err := next(r.Job)
 		if err != nil {
 			return r, err
 		}
-		rev, err := q.put(ctx, next, r.Rev)
+		rev, err := q.put(ctx, j, r.Rev)
 		if errors.Is(err, bus.ErrConflict) {
 			continue // it moved on meanwhile; look again
 		}
-		return Record{Job: next, Rev: rev}, err
+		return Record{Job: j, Rev: rev}, err
 	}
+}
+
+// ErrEnded means that a job has ended already.
+var ErrEnded = errors.New("it has ended already")
+
+// ErrNotUnapproved means that a job does not wait for an approval.
+var ErrNotUnapproved = errors.New("it does not wait for an approval")
+
+// Approve lets an unapproved job run; by names who says so.
+func (q *Queue) Approve(ctx context.Context, id, by string) (Record, error) {
+	return q.change(ctx, id, func(j Job) (Job, error) {
+		if j.State != Unapproved {
+			return j, fmt.Errorf("job %s: %w: it is %s", id, ErrNotUnapproved, j.State)
+		}
+		return approved(j, by)
+	})
+}
+
+// Reject ends an unapproved job.
+func (q *Queue) Reject(ctx context.Context, id, reason string) (Record, error) {
+	return q.change(ctx, id, func(j Job) (Job, error) {
+		if j.State != Unapproved {
+			return j, fmt.Errorf("job %s: %w: it is %s", id, ErrNotUnapproved, j.State)
+		}
+		return finished(j, Cancelled, reason, q.now())
+	})
+}
+
+// Again submits an ended job once more, as a job of its own. To repeat that gives
+// the same job, and fresh is false.
+func (q *Queue) Again(ctx context.Context, id string) (r Record, fresh bool, err error) {
+	old, err := q.Get(ctx, id)
+	if err != nil {
+		return old, false, err
+	}
+	if !old.State.Terminal() {
+		return old, false, fmt.Errorf("job %s is %s; it can be run again once it has ended", id, old.State)
+	}
+	return q.Submit(ctx, again(old.Job))
+}
+
+// Cancel asks for the end of a job. A pending one is cancelled at once; a running
+// one is cancelling until its runner has stopped it. Cancelling a job that has
+// ended is an error.
+func (q *Queue) Cancel(ctx context.Context, id, reason string) (Record, error) {
+	return q.change(ctx, id, func(j Job) (Job, error) {
+		if j.State.Terminal() {
+			return j, fmt.Errorf("job %s: %w: it is %s", id, ErrEnded, j.State)
+		}
+		return cancelRequested(j, reason, q.now())
+	})
 }
 
 // decode reads JSON keeping integers integers: a variable that was 5 in the

@@ -308,7 +308,7 @@ func TestClaimHalfDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := claim{w: &Worker{Queue: l.queue}}
-	lock, err := c.lock(t.Context(), "h", half.ID)
+	lock, err := c.lock(t.Context(), bus.HostLockSubject("h"), half)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,10 +18,48 @@ const maxReason = 16 << 10
 //
 //	           create                    claim                    finish
 //	(none) ───────────> pending ───────────────────> running ───────────────> succeeded
-//	                    │  ^ ^                       │ │ │                     failed
-//	             cancel │  │ └─── requeue (lost) ────┘ │ │ cancel             timed_out
-//	                    v  └───── release (drain) ─────┘ v                    cancelled
-//	               cancelled                         cancelling ── finish ──>  dead
+//	   │                │ ^ ^ ^                      │ │ │ │                   failed
+//	   │  approve       │ │ │ └── requeue (lost) ────┘ │ │ │ cancel            timed_out
+//	   └─> unapproved ──│─┘ └──── release (drain) ─────┘ │ v                   cancelled
+//	           │        │   └──── retry, with a delay ───┘ cancelling ─finish─> dead
+//	           │ reject │ cancel, skip
+//	           v        v
+//	       cancelled  skipped
+
+// created is j as it is stored first.
+func created(j Job, now time.Time) Job {
+	j.State = Pending
+	if j.Approval != nil {
+		j.State = Unapproved
+	}
+	if j.Created.IsZero() {
+		j.Created = now
+	}
+	return j
+}
+
+// again is an ended job as it is submitted once more.
+func again(old Job) Job {
+	return Job{
+		ID: ID("/jobs/"+old.ID, "again", old.Rule, ""), RetryOf: old.ID,
+		Rule: old.Rule, RuleSet: old.RuleSet, Event: old.Event, CorrelationID: old.CorrelationID,
+		Bundle: old.Bundle, Playbook: old.Playbook, Inventory: old.Inventory, Limit: old.Limit, Vars: old.Vars,
+		Check: old.Check, Needs: old.Needs, Timeout: old.Timeout, OnRunnerLoss: old.OnRunnerLoss,
+		Priority: old.Priority, Retry: old.Retry, Concurrency: old.Concurrency, SharesHosts: old.SharesHosts,
+		Hosts: old.Hosts,
+	}
+}
+
+// approved is j after somebody approved it.
+func approved(j Job, by string) (Job, error) {
+	if j.State != Unapproved {
+		return j, fmt.Errorf("approve a %s job: %w", j.State, errTransition)
+	}
+	j.State = Pending
+	j.ApprovedBy = by
+	j.Reason = ""
+	return j, nil
+}
 
 // claimed is j in the hands of runner.
 func claimed(j Job, runner string, wake uint64, hosts []string, now time.Time) (Job, error) {
@@ -35,6 +73,7 @@ func claimed(j Job, runner string, wake uint64, hosts []string, now time.Time) (
 	j.Runner = runner
 	j.Wake = wake
 	j.Hosts = hosts
+	j.Delay = 0
 	j.Reason = ""
 	j.Started = now
 	return j, nil
@@ -48,6 +87,7 @@ func requeued(j Job, reason string) (Job, error) {
 	}
 	j.State = Pending
 	j.Wake = 0
+	j.Delay = 0
 	j.Reason = reason
 	return j, nil
 }
@@ -55,7 +95,7 @@ func requeued(j Job, reason string) (Job, error) {
 // cancelRequested is j after somebody asked for its end.
 func cancelRequested(j Job, reason string, now time.Time) (Job, error) {
 	switch j.State {
-	case Pending:
+	case Unapproved, Pending:
 		return finished(j, Cancelled, reason, now)
 	case Running:
 		j.State = Cancelling
@@ -68,19 +108,43 @@ func cancelRequested(j Job, reason string, now time.Time) (Job, error) {
 	}
 }
 
+// ended is j after its run has ended as s: at its end, or to be run again if it
+// failed and may.
+func ended(j Job, s State, reason string, now time.Time) (Job, error) {
+	failed := s == Failed || s == TimedOut
+	switch {
+	case j.State != Running || !failed || j.Retry == nil:
+		return finished(j, s, reason, now)
+	case j.Failures+1 >= j.Retry.Attempts:
+		return finished(j, Dead, fmt.Sprintf("%s; it has failed %d times, and is not run again", reason, j.Failures+1), now)
+	}
+	j.State = Pending
+	j.Wake = 0
+	j.Failures++
+	// At least a moment: a delay is what tells this job from one that lost its
+	// runner, and still holds its hosts.
+	j.Delay = max(time.Second, min(j.Retry.Backoff<<min(j.Failures-1, 16), MaxBackoff))
+	j.Reason = cut(fmt.Sprintf("attempt %d: %s", j.Attempt, reason))
+	return j, nil
+}
+
 // finished is j at its end.
 func finished(j Job, s State, reason string, now time.Time) (Job, error) {
 	if j.State.Terminal() || !s.Terminal() {
 		return j, fmt.Errorf("finish a %s job as %s: %w", j.State, s, errTransition)
 	}
-	if j.State == Pending && (s == Succeeded || s == TimedOut) {
-		return j, fmt.Errorf("finish a pending job as %s: %w", s, errTransition)
+	waits := j.State == Pending || j.State == Unapproved
+	if waits && (s == Succeeded || s == TimedOut) || !waits && s == Skipped {
+		return j, fmt.Errorf("finish a %s job as %s: %w", j.State, s, errTransition)
 	}
 	j.State = s
-	j.Reason = reason[:min(len(reason), maxReason)]
+	j.Delay = 0
+	j.Reason = cut(reason)
 	j.Finished = now
 	return j, nil
 }
+
+func cut(reason string) string { return reason[:min(len(reason), maxReason)] }
 
 // lost is what becomes of j when its runner is gone. A job that is to be
 // requeued has state Pending; one that was being cancelled is cancelled.

@@ -69,7 +69,7 @@ func TestStateMachine(t *testing.T) {
 				}
 			},
 			"finish": func(t *rapid.T) {
-				s := rapid.SampledFrom([]State{Pending, Running, Cancelling, Succeeded, Failed, Cancelled, TimedOut, Dead}).Draw(t, "to")
+				s := rapid.SampledFrom(States()).Draw(t, "to")
 				next, err := finished(j, s, "", now)
 				step("finish", next, err)
 			},

@@ -72,6 +72,7 @@ func roles() []access {
 				readBucket("runners"),
 				readBucket("queues"),
 				readBucket("config"),
+				readBucket("control"),
 				readObjects("bundles"),
 			),
 			sub: []string{"_INBOX_runner_{{name()}}.>", "cancel.>", "live.run.>"},
@@ -84,6 +85,7 @@ func roles() []access {
 				readBucket("runners"),
 				readBucket("queues"),
 				readBucket("config"),
+				readBucket("control"),
 				readObjects("bundles"),
 				[]string{
 					// How far the dispatcher is, and how many jobs wait.

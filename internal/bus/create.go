@@ -47,6 +47,9 @@ func (b *Bus) Create(ctx context.Context, l Limits) error {
 		if err := b.keepBytes(ctx, &c, asked); err != nil {
 			return err
 		}
+		if err := b.replaceWakeups(ctx, c); err != nil {
+			return err
+		}
 		if _, err := b.JS.CreateOrUpdateStream(ctx, c); err != nil {
 			return fmt.Errorf("create stream %s: %w", c.Name, err)
 		}
@@ -78,5 +81,24 @@ func (b *Bus) keepBytes(ctx context.Context, c *jetstream.StreamConfig, asked Li
 		return fmt.Errorf("look up stream %s: %w", c.Name, err)
 	}
 	c.MaxBytes = old.CachedInfo().Config.MaxBytes
+	return nil
+}
+
+// replaceWakeups removes a JOBS stream that persists in another way, which cannot be
+// changed: an earlier version's. What waits in it is sent again.
+func (b *Bus) replaceWakeups(ctx context.Context, c jetstream.StreamConfig) error {
+	if c.Name != StreamJobs {
+		return nil
+	}
+	old, err := b.JS.Stream(ctx, c.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err == nil && old.CachedInfo().Config.PersistMode != c.PersistMode {
+		err = b.JS.DeleteStream(ctx, c.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("replace stream %s: %w", c.Name, err)
+	}
 	return nil
 }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -49,6 +50,12 @@ const (
 	ConsumerDispatch = "dispatch"
 	// AllStates selects the states of all jobs on RUNS.
 	AllStates = prefixRun + "*.s"
+	// AllHeartbeats selects the last heartbeats of all jobs on RUNS.
+	AllHeartbeats = prefixRun + "*.h"
+	// AllJobs selects every wake-up on JOBS.
+	AllJobs = "jobs.>"
+	// KeyOpenJobs is the key in [BucketConfig] of where the open jobs begin on RUNS.
+	KeyOpenJobs = "open-jobs"
 	// AllEvents selects every event on EVENTS.
 	AllEvents = prefixEvents + ">"
 )
@@ -110,6 +117,13 @@ func ResultSubject(job string) string { return prefixRun + Token(job) + ".t" }
 // HeartbeatSubject is where a job's last heartbeat is: run.<job>.h.
 func HeartbeatSubject(job string) string { return prefixRun + Token(job) + ".h" }
 
+// JobOf returns the token of the job that a subject on RUNS belongs to. It is the
+// job's id, as long as that is one of ours.
+func JobOf(subject string) string {
+	id, _, _ := strings.Cut(strings.TrimPrefix(subject, prefixRun), ".")
+	return id
+}
+
 // HostLockSubject is the lock on a host: lock.host.<host>.
 func HostLockSubject(host string) string { return prefixLock + "host." + Token(host) }
 
@@ -151,7 +165,7 @@ func streamConfigs(l Limits) []jetstream.StreamConfig {
 		{
 			Name:              StreamJobs,
 			Description:       "jobs waiting for a runner",
-			Subjects:          []string{"jobs.>"},
+			Subjects:          []string{AllJobs},
 			Retention:         jetstream.WorkQueuePolicy,
 			Discard:           jetstream.DiscardNew,
 			MaxConsumers:      -1,
@@ -162,7 +176,8 @@ func streamConfigs(l Limits) []jetstream.StreamConfig {
 			Storage:           jetstream.FileStorage,
 			Replicas:          l.Replicas,
 			Duplicates:        duplicateWindow,
-			AllowDirect:       true, // the sweeper reads who waits
+			AllowDirect:       true, // the scheduler reads who waits
+			PersistMode:       wakeupsPersist(l),
 		},
 		{
 			Name:               StreamRuns,
@@ -185,6 +200,15 @@ func streamConfigs(l Limits) []jetstream.StreamConfig {
 			RePublish:          republish(prefixRun),
 		},
 	}
+}
+
+// wakeupsPersist spares wake-ups the sync of every write and every ack: one that is
+// lost in a power cut is sent again. A replicated stream has no such choice.
+func wakeupsPersist(l Limits) jetstream.PersistModeType {
+	if l.Replicas > 1 {
+		return jetstream.DefaultPersistMode
+	}
+	return jetstream.AsyncPersistMode
 }
 
 // republish copies what is stored below prefix to live.<prefix>.

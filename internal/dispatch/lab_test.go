@@ -180,16 +180,6 @@ func (l lab) jobs() map[string]int {
 	return out
 }
 
-// waiting returns how many wake-ups lie in the queues.
-func (l lab) waiting() uint64 {
-	l.Helper()
-	s, err := l.bus.JS.Stream(l.Context(), bus.StreamJobs)
-	if err != nil {
-		l.Fatal(err)
-	}
-	return s.CachedInfo().State.Msgs
-}
-
 func (l lab) job(e events.Event, rule string, seq uint64) queue.Job {
 	l.Helper()
 	set := l.set(deployRules)
@@ -205,20 +195,6 @@ func (l lab) job(e events.Event, rule string, seq uint64) queue.Job {
 func (l lab) submit(j queue.Job) {
 	l.Helper()
 	if _, _, err := l.queue.Submit(l.Context(), j); err != nil {
-		l.Fatal(err)
-	}
-}
-
-// storeOnly does the first half of a submission.
-func (l lab) storeOnly(j queue.Job) {
-	l.Helper()
-	before := l.waiting()
-	l.submit(j)
-	s, err := l.bus.JS.Stream(l.Context(), bus.StreamJobs)
-	if err != nil {
-		l.Fatal(err)
-	}
-	if err := s.DeleteMsg(l.Context(), before+1); err != nil {
 		l.Fatal(err)
 	}
 }

@@ -31,7 +31,7 @@ type lockRecord struct {
 type claim struct {
 	w      *Worker
 	msg    jetstream.Msg
-	wake   uint64
+	wake   wakeup
 	timing Timing
 	log    *slog.Logger
 }
@@ -49,8 +49,10 @@ func (c *claim) take(ctx context.Context, rec Record) (*Lease, error) {
 	switch {
 	case rec.State.Terminal():
 		return nil, nil
+	case rec.State == Unapproved, rec.State == Pending && rec.Rev != c.wake.Rev:
+		return nil, nil // void; when its turn comes there is another
 	case rec.State == Pending:
-	case rec.Wake != c.wake:
+	case rec.Wake != c.wake.Nonce:
 		// The holder's own wake-up guards the job; this one is a double.
 		return nil, nil
 	default:
@@ -124,7 +126,7 @@ func (c *claim) prepare(ctx context.Context, j Job) (Prepared, error) {
 // commit takes the record and all locks in one step.
 func (c *claim) commit(ctx context.Context, rec Record, ready Prepared, takeover bool) (*Lease, error) {
 	q := c.w.Queue
-	next, err := claimed(rec.Job, c.w.Name, c.wake, ready.Hosts, q.now())
+	next, err := claimed(rec.Job, c.w.Name, c.wake.Nonce, ready.Hosts, q.now())
 	if err != nil {
 		return nil, err
 	}

@@ -176,8 +176,8 @@ type Job struct {
 	ApprovedBy string `json:"approved_by,omitempty"`
 	// Runner holds or held the job last.
 	Runner string `json:"runner,omitempty"`
-	// Wake is the sequence, on JOBS, of the message the claim was made with. Only
-	// a redelivery of that message means that the holder's lease ran out.
+	// Wake names the wake-up that the claim was made with. Only a redelivery of
+	// that one means that the holder's lease ran out.
 	Wake uint64 `json:"wake,omitempty"`
 	// Hosts are those the run touches, sorted. Before the first claim they are
 	// what the dispatcher expects, nil if it does not know; from then on what the

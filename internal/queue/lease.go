@@ -179,11 +179,16 @@ func (l *Lease) keep(held context.Context) {
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watch.Go(func() { l.watch(held) })
+	hurry := make(chan *nats.Msg, 1)
+	if sub, err := l.c.w.Queue.bus.Conn.ChanSubscribe(bus.CancelSubject(l.Job.ID), hurry); err == nil {
+		defer func() { _ = sub.Unsubscribe() }()
+	}
 	for {
 		select {
 		case <-held.Done():
 			return
 		case <-tick.C:
+		case <-hurry: // the job is being cancelled: the heartbeat will tell
 		}
 		sent := time.Now()
 		_ = l.c.msg.InProgress()
@@ -370,7 +375,7 @@ func (l *Lease) finish(held context.Context, cause error, out Outcome) {
 		l.c.log.Warn("final state not stored", slog.String("state", string(next.State)), slog.Any("err", err))
 	case release:
 		l.c.log.Info("job given back")
-		_ = l.c.msg.Nak()
+		_ = l.c.msg.Ack() // its next turn comes with a wake-up of its own
 	default:
 		l.c.log.Info("job ended", slog.String("state", string(next.State)), slog.Int("results", next.Results))
 		_ = l.c.msg.Ack()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,8 +29,8 @@ var (
 	ErrAmbiguous = errors.New("more than one job begins with that")
 )
 
-// priority is the only one so far; the subjects and consumers carry it so that
-// more can be added beside it.
+// priority is the token that subjects of wake-ups end in. It is always the same:
+// who goes first is decided before a wake-up is sent.
 const priority = 5
 
 // Record is a job with the sequence of its revision on the RUNS stream, which
@@ -45,6 +46,11 @@ type Record struct {
 // wakeup is the message on the JOBS stream.
 type wakeup struct {
 	ID string `json:"id"`
+	// Rev is the revision of the pending job that the wake-up is for; for any
+	// other it is void.
+	Rev uint64 `json:"rev"`
+	// Nonce tells this wake-up from others for the same revision.
+	Nonce uint64 `json:"nonce"`
 }
 
 // Queue reads and writes jobs. It is safe for concurrent use.
@@ -137,10 +143,7 @@ func (q *Queue) Submit(ctx context.Context, j Job) (r Record, fresh bool, err er
 	default:
 		return r, false, err
 	}
-	if r.State == Pending {
-		err = q.wake(ctx, r.Job)
-	}
-	return r, fresh, err
+	return r, fresh, nil
 }
 
 // put stores j if the record's last revision is rev; zero means that there must
@@ -168,15 +171,16 @@ func stateMsg(j Job, rev uint64) (*nats.Msg, error) {
 	return msg, nil
 }
 
-// wake hands the job's id out.
-func (q *Queue) wake(ctx context.Context, j Job) error {
-	data, err := json.Marshal(wakeup{ID: j.ID})
+// wake hands a job out to the runners of a queue.
+func (q *Queue) wake(ctx context.Context, queue string, w wakeup) error {
+	w.Nonce = rand.Uint64() //nolint:gosec // it has to be new, not secret
+	data, err := json.Marshal(w)
 	if err != nil {
-		return fmt.Errorf("wake job %s: %w", j.ID, err)
+		return fmt.Errorf("wake job %s: %w", w.ID, err)
 	}
-	msg := &nats.Msg{Subject: bus.JobSubject(NameFor(j.Needs), priority), Header: nats.Header{}, Data: data}
+	msg := &nats.Msg{Subject: bus.JobSubject(queue, priority), Header: nats.Header{}, Data: data}
 	if _, _, err := q.bus.Publish(ctx, msg); err != nil {
-		return fmt.Errorf("wake job %s: %w", j.ID, err)
+		return fmt.Errorf("wake job %s: %w", w.ID, err)
 	}
 	return nil
 }
@@ -282,16 +286,16 @@ func (q *Queue) change(ctx context.Context, id string, next func(Job) (Job, erro
 }
 
 // ErrEnded means that a job has ended already.
-var ErrEnded = errors.New("it has ended already")
+var ErrEnded = errors.New("has ended already")
 
 // ErrNotUnapproved means that a job does not wait for an approval.
-var ErrNotUnapproved = errors.New("it does not wait for an approval")
+var ErrNotUnapproved = errors.New("does not wait for an approval")
 
 // Approve lets an unapproved job run; by names who says so.
 func (q *Queue) Approve(ctx context.Context, id, by string) (Record, error) {
 	return q.change(ctx, id, func(j Job) (Job, error) {
 		if j.State != Unapproved {
-			return j, fmt.Errorf("job %s: %w: it is %s", id, ErrNotUnapproved, j.State)
+			return j, fmt.Errorf("job %s %w: it is %s", id, ErrNotUnapproved, j.State)
 		}
 		return approved(j, by)
 	})
@@ -301,7 +305,7 @@ func (q *Queue) Approve(ctx context.Context, id, by string) (Record, error) {
 func (q *Queue) Reject(ctx context.Context, id, reason string) (Record, error) {
 	return q.change(ctx, id, func(j Job) (Job, error) {
 		if j.State != Unapproved {
-			return j, fmt.Errorf("job %s: %w: it is %s", id, ErrNotUnapproved, j.State)
+			return j, fmt.Errorf("job %s %w: it is %s", id, ErrNotUnapproved, j.State)
 		}
 		return finished(j, Cancelled, reason, q.now())
 	})
@@ -324,12 +328,24 @@ func (q *Queue) Again(ctx context.Context, id string) (r Record, fresh bool, err
 // one is cancelling until its runner has stopped it. Cancelling a job that has
 // ended is an error.
 func (q *Queue) Cancel(ctx context.Context, id, reason string) (Record, error) {
-	return q.change(ctx, id, func(j Job) (Job, error) {
+	r, err := q.change(ctx, id, func(j Job) (Job, error) {
 		if j.State.Terminal() {
-			return j, fmt.Errorf("job %s: %w: it is %s", id, ErrEnded, j.State)
+			return j, fmt.Errorf("job %s %w: %s", id, ErrEnded, j.State)
 		}
 		return cancelRequested(j, reason, q.now())
 	})
+	if err == nil {
+		q.hurry(r.Job)
+	}
+	return r, err
+}
+
+// hurry tells the runner of a job that is being cancelled to look at its record
+// now. It would at its next heartbeat, should it not hear of it.
+func (q *Queue) hurry(j Job) {
+	if j.State == Cancelling {
+		_ = q.bus.Conn.Publish(bus.CancelSubject(j.ID), nil)
+	}
 }
 
 // decode reads JSON keeping integers integers: a variable that was 5 in the

@@ -27,6 +27,8 @@ type lab struct {
 	server *busserver.Server
 	bus    *bus.Bus
 	queue  *Queue
+	// stop stops the scheduler that newLab started.
+	stop func()
 }
 
 func newLab(t *testing.T, needs ...map[string]string) *lab {
@@ -38,7 +40,24 @@ func newLab(t *testing.T, needs ...map[string]string) *lab {
 			t.Fatal(err)
 		}
 	}
+	l.stop = l.schedule(&Scheduler{Queue: l.queue, Lease: quick})
 	return l
+}
+
+// schedule runs a scheduler until the function it returns is called, or the test
+// ends.
+func (l *lab) schedule(s *Scheduler) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.Run(ctx); err != nil {
+			l.t.Error(err)
+		}
+	}()
+	stop = func() { cancel(); <-done }
+	l.t.Cleanup(stop)
+	return stop
 }
 
 type testWriter struct{ t *testing.T }
@@ -324,9 +343,6 @@ func TestClaimHalfDone(t *testing.T) {
 		return Outcome{State: Succeeded}
 	})
 	waits := l.submit(Job{Playbook: "p", Limit: []string{"h"}})
-	if err := l.queue.wake(t.Context(), half); err != nil {
-		t.Fatal(err)
-	}
 	for _, id := range []string{half.ID, waits.ID} {
 		if got, _ := l.end(id); got.State != Succeeded || got.Attempt != 1 {
 			t.Errorf("job %s: %s, attempt %d", id, got.State, got.Attempt)
@@ -442,33 +458,24 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// TestSweeper mends a job whose wake-up was never sent, as a crash between the
-// two leaves it.
-func TestSweeper(t *testing.T) {
+// TestTwoSchedulers lets two buses schedule the same jobs: each runs once.
+func TestTwoSchedulers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	j := Job{ID: NewID(), State: Pending, Playbook: "p", Limit: []string{"h"}, Created: time.Now()}
-	if _, err := l.queue.put(t.Context(), j, 0); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	t.Cleanup(func() { cancel(); wg.Wait() })
-	for range 2 { // two buses sweep
-		wg.Go(func() {
-			s := Sweeper{Queue: l.queue, Lease: Timing{AckWait: 50 * time.Millisecond}, Every: 100 * time.Millisecond}
-			if err := s.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	l.schedule(&Scheduler{Queue: l.queue, Lease: quick})
 	var runs atomic.Int64
 	l.runner("r", nil, func(context.Context, *Lease) Outcome { runs.Add(1); return Outcome{State: Succeeded} })
-	if got, _ := l.end(j.ID); got.State != Succeeded || got.Attempt != 1 {
-		t.Errorf("%s, attempt %d", got.State, got.Attempt)
+	var ids []string
+	for i := range 20 {
+		ids = append(ids, l.submit(Job{Playbook: "p", Limit: []string{fmt.Sprint("h", i%3)}}).ID)
 	}
-	if runs.Load() != 1 {
-		t.Errorf("run %d times", runs.Load())
+	for _, id := range ids {
+		if got, _ := l.end(id); got.State != Succeeded || got.Attempt != 1 {
+			t.Errorf("%s, attempt %d", got.State, got.Attempt)
+		}
+	}
+	if got := int(runs.Load()); got != len(ids) {
+		t.Errorf("%d jobs run %d times", len(ids), got)
 	}
 }
 

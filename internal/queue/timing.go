@@ -21,5 +21,10 @@ func (t Timing) Heartbeat() time.Duration { return t.AckWait / 4 }
 // for the commands it runs to be killed.
 func (t Timing) Limit() time.Duration { return t.AckWait * 8 / 10 }
 
+// Loss is how long after the last sign of life that it saw a scheduler takes a job
+// back. It does not know when the sign was sent, only that it was before; so it need
+// not be longer than AckWait + Grace.
+func (t Timing) Loss() time.Duration { return t.AckWait + t.Grace() }
+
 // Grace is how long a successor waits before its first task.
 func (t Timing) Grace() time.Duration { return t.AckWait * 2 / 10 }

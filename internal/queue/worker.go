@@ -198,7 +198,7 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, timing Timing) {
 		_ = msg.Term()
 		return
 	}
-	c := &claim{w: w, msg: msg, wake: meta.Sequence.Stream, timing: timing, log: log}
+	c := &claim{w: w, msg: msg, wake: wake, timing: timing, log: log}
 	rec, err := w.Queue.Get(ctx, wake.ID)
 	switch {
 	case errors.Is(err, ErrNoJob):

@@ -142,7 +142,21 @@ func newLab(t *testing.T) lab {
 	if err := l.queue.Open(t.Context(), nil, queue.DefaultTiming); err != nil {
 		t.Fatal(err)
 	}
+	l.schedule()
 	return l
+}
+
+// schedule lets jobs have their turn until the test ends.
+func (l lab) schedule() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := (&queue.Scheduler{Queue: l.queue, Lease: queue.DefaultTiming}).Run(ctx); err != nil {
+			l.Error(err)
+		}
+	}()
+	l.Cleanup(func() { cancel(); <-done })
 }
 
 // start runs a runner until the test ends or drain is called.

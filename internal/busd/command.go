@@ -64,7 +64,7 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	fl.StringVar(&f.key, "tls-key", "", "PEM key `file`")
 	fl.BoolVar(&f.insecure, "insecure", false, "listen beyond this machine without TLS")
 	fl.Int64Var(&f.maxStore, "max-store", 0, "most `bytes` the store may take (default: what it was made with; for a new one 4 GiB, or three quarters of what is free if that is less)")
-	fl.DurationVar(&f.lease, "lease", queue.DefaultTiming.AckWait, "how soon a runner that died is noticed; change it with the runners stopped, they read it when they start")
+	fl.DurationVar(&f.lease, "lease", queue.DefaultTiming.Lease, "how soon a runner that died is noticed; change it with the runners stopped, they read it when they start")
 	fl.BoolVar(&f.dev, "dev", false, "run a runner in this process, and keep the state in a temporary directory unless --data says where")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	f.hosts.Bind(cmd)
@@ -79,7 +79,7 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	o := Options{
 		Data: cmp.Or(f.data, access.DataDir(env)), Content: f.content, Listen: f.listen, HTTP: f.http,
 		TLSCert: f.cert, TLSKey: f.key, Insecure: f.insecure, MaxStore: f.maxStore,
-		Lease: queue.Timing{AckWait: f.lease},
+		Lease: queue.Timing{Lease: f.lease},
 	}
 	switch f.durability {
 	case "power":

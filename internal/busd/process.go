@@ -274,7 +274,7 @@ func (p *Process) Run(ctx context.Context) error {
 		})
 	}
 	start("dispatch events", p.dispatcher.Run)
-	start("schedule jobs", (&queue.Scheduler{Queue: p.Queue, Lease: p.o.Lease}).Run)
+	start("schedule jobs", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease}).Run)
 	start("serve webhooks", p.serveHTTP)
 	start("keep the store", p.watchStore)
 	if p.runner != nil {

@@ -321,7 +321,7 @@ func TestActivations(t *testing.T) {
 func TestUseOpensQueues(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	d := New(l.bus, l.queue, queue.Timing{AckWait: 3 * time.Second}, slog.New(slog.DiscardHandler))
+	d := New(l.bus, l.queue, queue.Timing{Lease: 3 * time.Second}, slog.New(slog.DiscardHandler))
 	if err := d.Use(t.Context(), Content{Set: l.set(deployRules), Bundle: "b1"}); err != nil {
 		t.Fatal(err)
 	}

@@ -42,32 +42,11 @@ func (c *claim) giveBack(delivered uint64) {
 }
 
 // take claims the job of rec. No lease and no error mean that the wake-up is
-// settled: the job has ended, is another's, or has just been ended by us.
+// settled: it is void, or the job has just been ended by us.
 func (c *claim) take(ctx context.Context, rec Record) (*Lease, error) {
 	q := c.w.Queue
-	takeover := false
-	switch {
-	case rec.State.Terminal():
-		return nil, nil
-	case rec.State == Unapproved, rec.State == Pending && rec.Rev != c.wake.Rev:
-		return nil, nil // void; when its turn comes there is another
-	case rec.State == Pending:
-	case rec.Wake != c.wake.Nonce:
-		// The holder's own wake-up guards the job; this one is a double.
-		return nil, nil
-	default:
-		// The holder's wake-up was handed out again: its lease ran out.
-		c.log.Warn("runner lost", slog.String("runner", rec.Runner), slog.Int("attempt", rec.Attempt))
-		next, err := lost(rec.Job, q.now())
-		if err != nil {
-			return nil, err
-		}
-		if next.State.Terminal() {
-			_, err := q.put(ctx, next, rec.Rev)
-			return nil, c.settle(err)
-		}
-		rec.Job = next
-		takeover = true
+	if rec.State != Pending || rec.Rev != c.wake.Rev {
+		return nil, nil // when its turn comes there is another
 	}
 	ready, err := c.prepare(ctx, rec.Job)
 	if errors.Is(err, ErrTerminal) {
@@ -81,7 +60,15 @@ func (c *claim) take(ctx context.Context, rec Record) (*Lease, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
-	return c.commit(ctx, rec, ready, takeover)
+	l, err := c.commit(ctx, rec, ready)
+	if errors.Is(err, errNotNow) && !rec.SharesHosts && !slices.Equal(rec.Hosts, ready.Hosts) {
+		// Now that its hosts are known, the job can stand in their lines.
+		next := rec.Job
+		next.Hosts = ready.Hosts
+		_, err := q.put(ctx, next, rec.Rev)
+		return nil, c.settle(err)
+	}
+	return l, err
 }
 
 // settle turns a lost compare-and-set into "not now".
@@ -124,7 +111,7 @@ func (c *claim) prepare(ctx context.Context, j Job) (Prepared, error) {
 }
 
 // commit takes the record and all locks in one step.
-func (c *claim) commit(ctx context.Context, rec Record, ready Prepared, takeover bool) (*Lease, error) {
+func (c *claim) commit(ctx context.Context, rec Record, ready Prepared) (*Lease, error) {
 	q := c.w.Queue
 	next, err := claimed(rec.Job, c.w.Name, c.wake.Nonce, ready.Hosts, q.now())
 	if err != nil {
@@ -146,18 +133,17 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared, takeover
 	if err != nil {
 		return nil, c.settle(err)
 	}
-	return newLease(c, next, token, sent, ready.Run, takeover), nil
+	return newLease(c, next, token, sent, ready.Run), nil
 }
 
 // store takes the locks that are not was's yet, and the record: both or neither. A
-// batch costs the server several times a plain write, so a job with one lock does
+// batch costs the server several times a plain write, so a new job with one lock does
 // without: its lock first, then the record. Should we die in between, a pending job
-// holds the one lock it needs, which whoever claims it next finds. With several
-// locks that could leave two jobs waiting for each other; and a job that waits for a
-// repetition holds nothing, so its lock could be taken in between.
+// has a lock that it does not hold; see [claim.lock]. With several locks that could
+// leave two jobs waiting for each other.
 func (c *claim) store(ctx context.Context, was Job, locks []*nats.Msg, state *nats.Msg) (token uint64, err error) {
 	b := c.w.Queue.bus
-	if len(locks) > 1 || len(locks) == 1 && !was.Holds() {
+	if len(locks) > 1 || len(locks) == 1 && was.Attempt > 0 {
 		// The record is last, so that the sequence returned is the record's.
 		return b.PublishBatch(ctx, append(locks, state))
 	}
@@ -201,7 +187,7 @@ func lockSubjects(j Job) []string {
 
 // locks returns the messages that take the locks which was does not hold yet.
 func (c *claim) locks(ctx context.Context, was Job, subjects []string) ([]*nats.Msg, error) {
-	msgs := make([]*nats.Msg, len(subjects))
+	msgs := make([][]*nats.Msg, len(subjects))
 	errs := make([]error, len(subjects))
 	sem := make(chan struct{}, lockReads)
 	var wg sync.WaitGroup
@@ -213,11 +199,26 @@ func (c *claim) locks(ctx context.Context, was Job, subjects []string) ([]*nats.
 		})
 	}
 	wg.Wait()
-	return slices.DeleteFunc(msgs, func(m *nats.Msg) bool { return m == nil }), errors.Join(errs...)
+	return once(slices.Concat(msgs...)), errors.Join(errs...)
 }
 
-// lock returns the message that takes a lock, none if the job holds it already.
-func (c *claim) lock(ctx context.Context, subject string, was Job) (*nats.Msg, error) {
+// once leaves out further messages for a subject: several locks may have had one
+// owner.
+func once(msgs []*nats.Msg) []*nats.Msg {
+	seen := make(map[string]bool, len(msgs))
+	return slices.DeleteFunc(msgs, func(m *nats.Msg) bool {
+		was := seen[m.Subject]
+		seen[m.Subject] = true
+		return was
+	})
+}
+
+// lock returns the messages that take a lock, none if the job holds it already.
+//
+// A lock may name a job that was never claimed: somebody took it for that job and
+// died, or is about to write the record. To take it away, the record is written
+// again as it is: then that claim fails, and the job has its turn later.
+func (c *claim) lock(ctx context.Context, subject string, was Job) (msgs []*nats.Msg, err error) {
 	var rev uint64
 	last, err := c.w.Queue.bus.Last(ctx, bus.StreamRuns, subject)
 	switch {
@@ -234,14 +235,21 @@ func (c *claim) lock(ctx context.Context, subject string, was Job) (*nats.Msg, e
 			if was.Holds() {
 				return nil, nil
 			}
-			break // it had let go of it: another may be about to take it
+			break // another may be about to take it
 		}
 		owner, err := c.w.Queue.Get(ctx, held.Job)
-		if err != nil && !errors.Is(err, ErrNoJob) {
+		switch {
+		case errors.Is(err, ErrNoJob):
+		case err != nil:
 			return nil, err
-		}
-		if err == nil && owner.Holds() {
+		case owner.Holds():
 			return nil, fmt.Errorf("%w: job %s holds %s", errNotNow, held.Job, subject)
+		case owner.State == Pending && owner.Attempt == 0:
+			again, err := stateMsg(owner.Job, owner.Rev)
+			if err != nil {
+				return nil, err
+			}
+			msgs = append(msgs, again)
 		}
 	}
 	data, err := json.Marshal(lockRecord{Job: was.ID})
@@ -252,5 +260,5 @@ func (c *claim) lock(ctx context.Context, subject string, was Job) (*nats.Msg, e
 	// too old: to roll them up would cost a sync of its own.
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
 	bus.ExpectSubjectSeq(msg, subject, rev)
-	return msg, nil
+	return append(msgs, msg), nil
 }

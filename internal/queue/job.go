@@ -194,15 +194,15 @@ type Job struct {
 	Finished time.Time `json:"finished,omitzero"`
 }
 
-// Holds reports whether locks that name the job are to be respected. That is so
-// from the moment it could be claimed, since a claim may take the lock first, until
-// it has ended; not while it waits for a repetition.
+// Holds reports whether the job has its hosts and its key to itself: it runs, or was
+// interrupted and may still be at work somewhere. One that was never claimed, or waits
+// for a repetition, holds nothing.
 func (j Job) Holds() bool {
 	switch j.State {
 	case Running, Cancelling:
 		return true
 	case Pending:
-		return j.Delay == 0
+		return j.Attempt > 0 && j.Delay == 0
 	default:
 		return false
 	}

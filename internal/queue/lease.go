@@ -44,10 +44,9 @@ type Lease struct {
 	// Job is the record as claimed.
 	Job Job
 
-	c        *claim
-	run      func(ctx context.Context, l *Lease) Outcome
-	takeover bool
-	results  chan *nats.Msg
+	c       *claim
+	run     func(ctx context.Context, l *Lease) Outcome
+	results chan *nats.Msg
 	// lose ends the lease, stop only the run; both are set before work begins.
 	lose, stop context.CancelCauseFunc
 
@@ -57,9 +56,9 @@ type Lease struct {
 	reported  int
 }
 
-func newLease(c *claim, j Job, token uint64, sent time.Time, run func(context.Context, *Lease) Outcome, takeover bool) *Lease {
+func newLease(c *claim, j Job, token uint64, sent time.Time, run func(context.Context, *Lease) Outcome) *Lease {
 	return &Lease{
-		Job: j, c: c, run: run, takeover: takeover, token: token, confirmed: sent,
+		Job: j, c: c, run: run, token: token, confirmed: sent,
 		results: make(chan *nats.Msg, resultBuffer),
 	}
 }
@@ -142,7 +141,9 @@ func (l *Lease) work(ctx context.Context) {
 	beat.Go(func() { l.keep(held) })
 	write.Go(func() { l.store(held) })
 
-	out := l.start(run)
+	l.c.log.Info("job started", slog.String("rule", l.Job.Rule), slog.String("playbook", l.Job.Playbook),
+		slog.Int("attempt", l.Job.Attempt), slog.Int("hosts", len(l.Job.Hosts)))
+	out := l.run(run, l)
 	cause := context.Cause(run)
 	close(l.results)
 	write.Wait()
@@ -154,20 +155,6 @@ func (l *Lease) work(ctx context.Context) {
 	}
 	lose(context.Canceled)
 	beat.Wait()
-}
-
-// start waits out the grace after a takeover, then runs.
-func (l *Lease) start(ctx context.Context) Outcome {
-	if l.takeover {
-		select {
-		case <-time.After(l.c.timing.Grace()):
-		case <-ctx.Done():
-			return Outcome{State: Failed, Reason: context.Cause(ctx).Error()}
-		}
-	}
-	l.c.log.Info("job started", slog.String("rule", l.Job.Rule), slog.String("playbook", l.Job.Playbook),
-		slog.Int("attempt", l.Job.Attempt), slog.Int("hosts", len(l.Job.Hosts)))
-	return l.run(ctx, l)
 }
 
 // keep sends heartbeats, and ends the lease when none has been confirmed for too
@@ -191,7 +178,6 @@ func (l *Lease) keep(held context.Context) {
 		case <-hurry: // the job is being cancelled: the heartbeat will tell
 		}
 		sent := time.Now()
-		_ = l.c.msg.InProgress()
 		msg := l.heartbeat()
 		err := l.fenced(held, func(ctx context.Context, token uint64) error {
 			bus.ExpectSubjectSeq(msg, bus.StateSubject(l.Job.ID), token)
@@ -375,10 +361,8 @@ func (l *Lease) finish(held context.Context, cause error, out Outcome) {
 		l.c.log.Warn("final state not stored", slog.String("state", string(next.State)), slog.Any("err", err))
 	case release:
 		l.c.log.Info("job given back")
-		_ = l.c.msg.Ack() // its next turn comes with a wake-up of its own
 	default:
 		l.c.log.Info("job ended", slog.String("state", string(next.State)), slog.Int("results", next.Results))
-		_ = l.c.msg.Ack()
 	}
 }
 

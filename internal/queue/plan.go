@@ -19,26 +19,36 @@ type entry struct {
 
 	state   State
 	delayed bool // it waits for a repetition
+	// keeps means that it was interrupted and still has its locks: whoever went
+	// before it would wait for ever.
+	keeps bool
 	// released means that a runner has been woken, or is about to be.
 	released bool
 }
 
 // holds reports whether the entry has its turn.
-func (e *entry) holds() bool {
-	return e.released || e.state == Running || e.state == Cancelling
-}
+func (e *entry) holds() bool { return e.released || e.works() }
 
-// before orders entries that wait for the same thing: those who have it, then by
+func (e *entry) works() bool { return e.state == Running || e.state == Cancelling }
+
+// before orders entries that wait for the same thing: those who have it, those who
+// had it when they were interrupted, those who have been told to take it, then by
 // priority, then by age. One order for all lines is what makes a deadlock
 // impossible: of those who wait, the first is first everywhere.
 func before(a, b *entry) int {
-	if a.holds() != b.holds() {
-		if a.holds() {
-			return -1
-		}
+	return cmp.Or(yesFirst(a.works(), b.works()), yesFirst(a.keeps, b.keeps), yesFirst(a.released, b.released),
+		cmp.Compare(b.priority, a.priority), cmp.Compare(a.first, b.first), cmp.Compare(a.id, b.id))
+}
+
+func yesFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	default:
 		return 1
 	}
-	return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.first, b.first), cmp.Compare(a.id, b.id))
 }
 
 // line is who stands in line for one thing, in order.
@@ -293,9 +303,10 @@ func (p *plan) unready(e *entry) {
 func (p *plan) next() []*entry {
 	var out []*entry
 	for _, q := range p.queues {
-		for q.out < p.window {
+		for {
+			// One that keeps its hosts is what others may be waiting for.
 			e := q.pick()
-			if e == nil {
+			if e == nil || q.out >= p.window && !e.keeps {
 				break
 			}
 			p.release(e, true)
@@ -311,6 +322,7 @@ func (q *ready) pick() *entry {
 	for _, l := range q.rules {
 		e := l.head()
 		if best == nil || cmp.Or(
+			yesFirst(e.keeps, best.keeps),
 			cmp.Compare(best.priority, e.priority),
 			cmp.Compare(q.active[e.rule], q.active[best.rule]),
 			cmp.Compare(e.first, best.first),

@@ -55,13 +55,17 @@ func oracle(p *plan, queue string) *entry {
 			can = append(can, e)
 		}
 	}
-	if out >= p.window || len(can) == 0 {
+	if len(can) == 0 {
 		return nil
 	}
-	return slices.MinFunc(can, func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(active[a.rule], active[b.rule]),
+	e := slices.MinFunc(can, func(a, b *entry) int {
+		return cmp.Or(yesFirst(a.keeps, b.keeps), cmp.Compare(b.priority, a.priority), cmp.Compare(active[a.rule], active[b.rule]),
 			cmp.Compare(a.first, b.first), cmp.Compare(a.id, b.id))
 	})
+	if out >= p.window && !e.keeps {
+		return nil
+	}
+	return e
 }
 
 // TestPlan compares the plan with the oracle through random lives of jobs, and
@@ -110,7 +114,7 @@ func TestPlan(t *testing.T) {
 				want := map[string]*entry{"q": oracle(p, "q"), "r": oracle(p, "r")}
 				for name, q := range p.queues {
 					e := q.pick()
-					if q.out >= p.window {
+					if e != nil && q.out >= p.window && !e.keeps {
 						e = nil
 					}
 					if e != want[name] {
@@ -124,9 +128,9 @@ func TestPlan(t *testing.T) {
 				}
 			},
 			"unrelease": func(t *rapid.T) { p.release(pick(t, func(e *entry) bool { return e.released }), false) },
-			"claim":     turn(Pending, func(e *entry) { e.state = Running }),
+			"claim":     turn(Pending, func(e *entry) { e.state, e.keeps = Running, false }),
 			"fail":      turn(Running, func(e *entry) { e.state, e.delayed = Pending, true }),
-			"lose":      turn(Running, func(e *entry) { e.state = Pending }),
+			"lose":      turn(Running, func(e *entry) { e.state, e.keeps = Pending, true }),
 			"cancel":    turn(Running, func(e *entry) { e.state = Cancelling }),
 			"approve":   turn(Unapproved, func(e *entry) { e.state = Pending }),
 			"due": func(t *rapid.T) {
@@ -168,7 +172,7 @@ func TestPlan(t *testing.T) {
 func invariants(t *rapid.T, p *plan) {
 	hosts, keys := map[string]string{}, map[string]string{}
 	for id, e := range p.jobs {
-		if !e.holds() {
+		if !e.holds() || e.keeps { // one that keeps its host has the lock, whoever was told to take it
 			continue
 		}
 		if other := keys[e.key]; e.key != "" && other != "" {

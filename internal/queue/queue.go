@@ -81,7 +81,7 @@ func (q *Queue) Open(ctx context.Context, needs map[string]string, lease Timing)
 		Description:   fmt.Sprintf("hands out jobs that need %v", needs),
 		FilterSubject: bus.JobSubject(name, priority),
 		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       lease.AckWait,
+		AckWait:       lease.Lease,
 		MaxDeliver:    -1, // attempts are counted in the record
 		MaxAckPending: 10_000,
 	})

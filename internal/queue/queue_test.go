@@ -20,7 +20,7 @@ import (
 
 // quick is a lease short enough to be lost in a test, and long enough not to be
 // on a busy machine.
-var quick = Timing{AckWait: 2 * time.Second}
+var quick = Timing{Lease: 2 * time.Second}
 
 type lab struct {
 	t      *testing.T
@@ -40,7 +40,7 @@ func newLab(t *testing.T, needs ...map[string]string) *lab {
 			t.Fatal(err)
 		}
 	}
-	l.stop = l.schedule(&Scheduler{Queue: l.queue, Lease: quick})
+	l.stop = l.schedule(&Scheduler{Queue: l.queue, Timing: quick})
 	return l
 }
 
@@ -331,7 +331,7 @@ func TestClaimHalfDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := l.bus.Publish(t.Context(), lock); err != nil {
+	if _, err := l.bus.PublishBatch(t.Context(), lock); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
@@ -462,7 +462,7 @@ func TestNeeds(t *testing.T) {
 func TestTwoSchedulers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.schedule(&Scheduler{Queue: l.queue, Lease: quick})
+	l.schedule(&Scheduler{Queue: l.queue, Timing: quick})
 	var runs atomic.Int64
 	l.runner("r", nil, func(context.Context, *Lease) Outcome { runs.Add(1); return Outcome{State: Succeeded} })
 	var ids []string

@@ -34,8 +34,8 @@ const (
 // transition is a compare-and-set, and locks are the runners' own.
 type Scheduler struct {
 	Queue *Queue
-	// Lease is the queues' timing.
-	Lease Timing
+	// Timing is that of the queues.
+	Timing Timing
 	// Paused yields the rules and queues that hand out nothing, at once and
 	// whenever that changes, until its context ends. Nil means that none do.
 	Paused func(ctx context.Context, tell func(rules, queues map[string]bool)) error
@@ -82,6 +82,7 @@ type brief struct {
 	SharesHosts bool              `json:"shares_hosts"`
 	State       State             `json:"state"`
 	First       uint64            `json:"first"`
+	Attempt     int               `json:"attempt"`
 	Delay       time.Duration     `json:"delay_ns"`
 	Runner      string            `json:"runner"`
 	Hosts       []string          `json:"hosts"`
@@ -131,7 +132,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 // loop owns the plan: everything that happens comes through it.
 func (s *Scheduler) loop(ctx context.Context) error {
-	tick := time.NewTicker(max(s.Lease.AckWait/10, 50*time.Millisecond))
+	tick := time.NewTicker(max(s.Timing.Lease/10, 50*time.Millisecond))
 	defer tick.Stop()
 	chores := time.NewTicker(choresEvery)
 	defer chores.Stop()
@@ -269,6 +270,7 @@ func (s *Scheduler) learn(b brief, rev uint64, at time.Time, past bool) {
 
 func (b brief) entry() entry {
 	e := entry{id: b.ID, first: b.First, priority: b.Priority, rule: b.Rule, queue: NameFor(b.Needs), state: b.State}
+	e.keeps = b.State == Pending && Job{State: b.State, Attempt: b.Attempt, Delay: b.Delay}.Holds()
 	if b.Concurrency != nil {
 		e.key, e.policy = b.Concurrency.Key, b.Concurrency.Policy
 	}

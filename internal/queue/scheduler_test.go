@@ -230,7 +230,7 @@ func TestSchedulerRestart(t *testing.T) {
 	l := newLab(t)
 	l.stop()
 	var d diary
-	stop := l.schedule(&Scheduler{Queue: l.queue, Lease: quick})
+	stop := l.schedule(&Scheduler{Queue: l.queue, Timing: quick})
 	l.runner("r", nil, d.run)
 	done := l.submit(Job{Playbook: "p", Limit: []string{"h"}})
 	l.end(done.ID)
@@ -238,7 +238,7 @@ func TestSchedulerRestart(t *testing.T) {
 	picky := l.submit(Job{Playbook: "p", Limit: []string{"i"}, Needs: map[string]string{"no": "where"}})
 	stop()
 	while := l.submit(Job{Playbook: "p", Limit: []string{"h"}})
-	s := &Scheduler{Queue: l.queue, Lease: quick}
+	s := &Scheduler{Queue: l.queue, Timing: quick}
 	m, err := s.mark(t.Context())
 	if err != nil || m.From <= done.Rev {
 		t.Errorf("the mark is %+v, %v; the ended job's was %d", m, err, done.Rev)
@@ -290,7 +290,7 @@ func TestHoldEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.schedule(&Scheduler{Queue: l.queue, Lease: quick, MaxOpen: 8})
+	l.schedule(&Scheduler{Queue: l.queue, Timing: quick, MaxOpen: 8})
 	paused := func(want bool) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {

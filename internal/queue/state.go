@@ -63,9 +63,7 @@ func approved(j Job, by string) (Job, error) {
 
 // claimed is j in the hands of runner.
 func claimed(j Job, runner string, wake uint64, hosts []string, now time.Time) (Job, error) {
-	switch j.State {
-	case Pending, Running:
-	default:
+	if j.State != Pending {
 		return j, fmt.Errorf("claim a %s job: %w", j.State, errTransition)
 	}
 	j.State = Running

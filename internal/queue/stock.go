@@ -171,7 +171,7 @@ func (s *Scheduler) chores() {
 	var late []*openJob
 	for id, j := range s.open {
 		e := s.plan.jobs[id]
-		if e.released && j.job.State == Pending && time.Since(j.since) > 2*s.Lease.AckWait {
+		if e.released && j.job.State == Pending && time.Since(j.since) > 2*s.Timing.Lease {
 			late = append(late, j)
 		}
 	}
@@ -235,7 +235,7 @@ func (s *Scheduler) checkSigns() {
 	now := time.Now()
 	for _, j := range s.open {
 		works := j.job.State == Running || j.job.State == Cancelling
-		if !works || j.acting || now.Sub(j.alive) < s.Lease.Loss() {
+		if !works || j.acting || now.Sub(j.alive) < s.Timing.Lease {
 			continue
 		}
 		j.acting = true

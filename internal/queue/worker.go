@@ -128,7 +128,7 @@ func (w *Worker) queues(ctx context.Context) ([]string, error) {
 // serve pulls from one queue, one message for a free slot, so that a busy runner
 // holds back nothing that an idle one could run.
 func (w *Worker) serve(ctx, pull context.Context, cons jetstream.Consumer) {
-	timing := Timing{AckWait: cons.CachedInfo().Config.AckWait}
+	timing := Timing{Lease: cons.CachedInfo().Config.AckWait}
 	for pull.Err() == nil {
 		select {
 		case w.slots <- struct{}{}:
@@ -221,6 +221,7 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, timing Timing) {
 	case lease == nil: // settled without a run
 		_ = msg.Ack()
 	default:
+		_ = msg.Ack() // the record is what counts from here on
 		lease.work(ctx)
 	}
 }

@@ -152,7 +152,7 @@ func (l lab) schedule() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := (&queue.Scheduler{Queue: l.queue, Lease: queue.DefaultTiming}).Run(ctx); err != nil {
+		if err := (&queue.Scheduler{Queue: l.queue, Timing: queue.DefaultTiming}).Run(ctx); err != nil {
 			l.Error(err)
 		}
 	}()

@@ -39,14 +39,20 @@ func (l Limits) withDefaults() Limits {
 func (b *Bus) Create(ctx context.Context, l Limits) error {
 	asked := l
 	l = l.withDefaults()
-	if l.RunsMaxAge <= l.EventsMaxAge {
-		return fmt.Errorf("create streams: jobs are kept for %s, must be longer than the %s of events",
-			l.RunsMaxAge, l.EventsMaxAge)
-	}
-	for _, c := range streamConfigs(l) {
-		if err := b.keepBytes(ctx, &c, asked); err != nil {
+	configs := streamConfigs(l)
+	age := make(map[string]time.Duration)
+	for i := range configs {
+		c := &configs[i]
+		if err := b.keep(ctx, c, asked); err != nil {
 			return err
 		}
+		age[c.Name] = c.MaxAge
+	}
+	if age[StreamRuns] <= age[StreamEvents] {
+		return fmt.Errorf("create streams: jobs are kept for %s, must be longer than the %s of events",
+			age[StreamRuns], age[StreamEvents])
+	}
+	for _, c := range configs {
 		if err := b.replaceWakeups(ctx, c); err != nil {
 			return err
 		}
@@ -67,10 +73,17 @@ func (b *Bus) Create(ctx context.Context, l Limits) error {
 	return nil
 }
 
-// keepBytes leaves an existing stream the size it has where none is asked for:
+// keep leaves an existing stream the size and age it has where none is asked for:
 // how much there is room for was decided when it was made.
-func (b *Bus) keepBytes(ctx context.Context, c *jetstream.StreamConfig, asked Limits) error {
-	if c.Name == StreamEvents && asked.EventsMaxBytes != 0 || c.Name == StreamRuns && asked.RunsMaxBytes != 0 {
+func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits) error {
+	var bytes int64
+	var age time.Duration
+	switch c.Name {
+	case StreamEvents:
+		bytes, age = asked.EventsMaxBytes, asked.EventsMaxAge
+	case StreamRuns:
+		bytes, age = asked.RunsMaxBytes, asked.RunsMaxAge
+	default:
 		return nil
 	}
 	old, err := b.JS.Stream(ctx, c.Name)
@@ -80,7 +93,12 @@ func (b *Bus) keepBytes(ctx context.Context, c *jetstream.StreamConfig, asked Li
 	case err != nil:
 		return fmt.Errorf("look up stream %s: %w", c.Name, err)
 	}
-	c.MaxBytes = old.CachedInfo().Config.MaxBytes
+	if bytes == 0 {
+		c.MaxBytes = old.CachedInfo().Config.MaxBytes
+	}
+	if age == 0 {
+		c.MaxAge = old.CachedInfo().Config.MaxAge
+	}
 	return nil
 }
 

@@ -86,6 +86,11 @@ func (b *Bus) ask(ctx context.Context, subject string, query, resp any) error {
 	case err != nil:
 		return err
 	}
+	return answer(reply, resp)
+}
+
+// answer reads what the API answered into resp, or as the error that it is.
+func answer(reply *nats.Msg, resp any) error {
 	var fault struct {
 		Error *apiError `json:"error"`
 	}

@@ -46,6 +46,9 @@ const (
 const (
 	// KeyRuleSet is the key in [BucketConfig] of the rule set in force.
 	KeyRuleSet = "ruleset"
+	// KeyDurability is the key of what an accepted event survives: "power" or
+	// "process", as jet-bus was last started.
+	KeyDurability = "durability"
 	// ConsumerDispatch is the consumer on EVENTS that hands events to the rules.
 	ConsumerDispatch = "dispatch"
 	// AllStates selects the states of all jobs on RUNS.

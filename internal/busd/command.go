@@ -68,7 +68,7 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	fl.BoolVar(&f.dev, "dev", false, "run a runner in this process, and keep the state in a temporary directory unless --data says where")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	f.hosts.Bind(cmd)
-	cmd.AddCommand(demoCommand(env), userCommand(env, &f.data))
+	cmd.AddCommand(demoCommand(env), userCommand(env, &f.data), restoreCommand(env, &f.data))
 	return proc.Execute(ctx, env, cmd)
 }
 

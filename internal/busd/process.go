@@ -161,6 +161,9 @@ func (p *Process) startServer(ctx context.Context) (err error) {
 	if err := p.Bus.Create(ctx, limits); err != nil {
 		return err
 	}
+	if err := p.recordDurability(ctx); err != nil {
+		return err
+	}
 	p.Queue = queue.New(p.Bus, p.log)
 	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
 	return nil

@@ -64,6 +64,8 @@ the command itself), 2 wrong usage, 130 stopped by SIGINT, 143 by SIGTERM.`,
 		a.runnersCommand(),
 		a.rulesCommand(),
 		a.whyCommand(),
+		a.backupCommand(),
+		a.doctorCommand(),
 	)
 	ctx, cancel := env.Context(ctx)
 	defer cancel()

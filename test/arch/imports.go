@@ -22,6 +22,8 @@ var imports = map[string][]string{
 	"internal/bus/bustest":    {"internal/bus", "internal/bus/busserver"},
 	"internal/queue":          {"events", "internal/bus"},
 	"internal/dispatch":       {"events", "internal/bus", "internal/queue", "rules"},
+	"internal/backup":         {"internal/bus"},
+	"internal/doctor":         {"internal/bus", "internal/dispatch", "internal/queue"},
 	"internal/content":        {},
 	"internal/source/webhook": {"events"},
 	"internal/web":            {"events", "internal/bus", "internal/queue"},
@@ -57,7 +59,7 @@ var imports = map[string][]string{
 	"internal/report": {"engine", "events", "internal/proc"},
 	"internal/access": {"internal/bus", "internal/proc"},
 	"internal/busd": {
-		"engine/conn", "engine/conn/local", "events", "examples", "internal/access", "internal/bus",
+		"engine/conn", "engine/conn/local", "events", "examples", "internal/access", "internal/backup", "internal/bus",
 		"internal/bus/busserver", "internal/content", "internal/dispatch", "internal/hosts",
 		"internal/proc", "internal/queue", "internal/report", "internal/runner",
 		"internal/source/webhook", "internal/strictyaml", "internal/web", "rules",
@@ -68,8 +70,8 @@ var imports = map[string][]string{
 		"modules",
 	},
 	"internal/cli": {
-		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/bus",
-		"internal/content", "internal/dispatch", "internal/hosts", "internal/proc",
+		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/backup",
+		"internal/bus", "internal/content", "internal/dispatch", "internal/doctor", "internal/hosts", "internal/proc",
 		"internal/queue", "internal/reference", "internal/report", "internal/strictyaml", "modules", "rules",
 	},
 	"cmd/jet":        {"internal/cli", "internal/proc"},
@@ -86,6 +88,10 @@ var imports = map[string][]string{
 	"test/conformance": {},
 	"test/modules":     {},
 	"test/releases":    {},
+	"test/upgrade":     {},
+	"test/upgrade/fixture": {
+		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd", "internal/queue",
+	},
 	"test/bench/flow": {
 		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd",
 		"internal/queue", "internal/runner", "internal/source/webhook",
@@ -100,6 +106,7 @@ var dependencies = map[string]string{
 	"github.com/expr-lang/expr":         "conditions of rules and playbooks",
 	"github.com/google/go-cmp":          "differences in tests",
 	"github.com/google/uuid":            "ids of events and manual runs",
+	"github.com/klauspost/compress":     "S2, which the server's copies of streams are packed with",
 	"github.com/mholt/archives":         "archives of every kind, for the modules archive and unpack",
 	"github.com/nats-io/jwt/v2":         "credentials by role",
 	"github.com/nats-io/nats-server/v2": "the embedded bus",

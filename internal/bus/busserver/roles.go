@@ -87,6 +87,7 @@ func roles() []access {
 				readBucket("config"),
 				readBucket("control"),
 				readObjects("bundles"),
+				readObjects("outputs"),
 				[]string{
 					// How far the dispatcher is, and how many jobs wait.
 					"$JS.API.CONSUMER.INFO.EVENTS.dispatch",

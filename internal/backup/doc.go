@@ -1,0 +1,23 @@
+// Package backup copies everything that is on a bus into a directory while the bus
+// is in use, checks such a copy, and makes a bus of it again:
+//
+//	m, err := backup.Take(ctx, b, dir, backup.Options{Version: "1.0"})
+//	...
+//	c, err := backup.Open(ctx, dir) // checks every byte of it
+//	err = c.Load(ctx, b)            // into a bus that has no streams
+//
+// A backup is a directory of
+//
+//	manifest.json    what is in it, with sizes and SHA-256 sums
+//	manifest.sha256  the sum of that, as sha256sum -c reads it
+//	streams/         a file for each stream, as the server sends it
+//	keys/, hooks.yml of the bus's data directory, if they were there to be had
+//
+// No moment is the same for all streams. What makes them fit each other is their
+// order: EVENTS with its consumer is copied before RUNS. An event that the copy has
+// as judged had its jobs stored before it was acknowledged, so they are in the copy
+// of RUNS; one that it has not is judged again, and the jobs it had by then have the
+// same ids. Wake-ups are not copied: they are sent again.
+//
+// The package knows the client's side only and never links the server.
+package backup

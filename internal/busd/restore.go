@@ -1,0 +1,146 @@
+package busd
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jet-bus/jet-bus/internal/access"
+	"github.com/jet-bus/jet-bus/internal/backup"
+	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/proc"
+)
+
+// Restore makes a data directory of a backup. It has the server itself take the
+// streams in, one that nobody else can reach: the form of a backup is the
+// server's, and so is that of its store. data must be new or empty; until all is
+// there it is named data.partial, and after an error nothing is left.
+func Restore(ctx context.Context, from, data string, log *slog.Logger) (m backup.Manifest, err error) {
+	data = filepath.Clean(data)
+	if err := backup.Vacant(data); err != nil {
+		return m, err
+	}
+	c, err := backup.Open(ctx, from)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	partial := data + ".partial"
+	if err := os.MkdirAll(filepath.Dir(data), 0o700); err != nil {
+		return m, fmt.Errorf("make the data directory: %w", err)
+	}
+	if err := os.Mkdir(partial, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return m, fmt.Errorf("%s is there already: another restore is under way, or was killed; remove it in that case", partial)
+		}
+		return m, fmt.Errorf("make the data directory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(partial))
+		}
+	}()
+	if err := c.PutFiles(partial); err != nil {
+		return m, err
+	}
+	if err := loadStore(ctx, c, partial, log); err != nil {
+		return m, err
+	}
+	if err := backup.Flush(partial); err != nil {
+		return m, err
+	}
+	if err := os.Rename(partial, data); err != nil {
+		return m, fmt.Errorf("finish the restore: %w", err)
+	}
+	return c.Manifest, backup.Flush(data)
+}
+
+// loadStore starts a server in a directory, fills it, and stops it.
+func loadStore(ctx context.Context, c *backup.Copy, dir string, log *slog.Logger) (err error) {
+	server, err := busserver.Start(ctx, busserver.Options{
+		Dir: dir, Listen: "127.0.0.1:0", Sync: busserver.Process, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer server.Shutdown()
+	creds, err := server.Keys().Issue(busserver.RoleBus, "restore", 0)
+	if err != nil {
+		return err
+	}
+	b, err := bus.Connect(ctx, bus.Options{Creds: creds, Name: "restore", InProcess: server.InProcess(), Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		err = errors.Join(err, b.Close(closing))
+	}()
+	return c.Load(ctx, b)
+}
+
+func restoreCommand(env proc.Env, data *string) *cobra.Command {
+	var asJSON, verbose bool
+	cmd := &cobra.Command{
+		Use:   "restore BACKUP",
+		Short: "Make a data directory of a backup",
+		Long: `restore makes a data directory of what 'jet backup' wrote. It checks all of the
+backup first. The directory must be new or empty, and no bus may run on it. A
+jet-bus that is started on it goes on where the backup was made: events that were
+not judged are judged, jobs that were running are noticed as lost, and nothing is
+done twice that the backup knows to be done. What happened after the backup was
+made, it cannot know: stop the runners of the old bus before.
+
+Exit codes: 0 restored, 1 an error and nothing is left, 2 wrong usage.`,
+		Example: "  jet-bus restore /backup/monday --data /var/lib/jet-bus",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := env.Context(cmd.Context())
+			defer cancel()
+			log := slog.New(slog.DiscardHandler)
+			if verbose {
+				log = env.Logger(slog.LevelDebug)
+			}
+			dir := cmp.Or(*data, access.DataDir(env))
+			m, err := Restore(ctx, args[0], dir, log)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(env.Stdout).Encode(map[string]any{"data": dir, "manifest": m})
+			}
+			return tellRestored(env, dir, m)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what the server does")
+	return cmd
+}
+
+// tellRestored says what is there and what is to be done next.
+func tellRestored(env proc.Env, dir string, m backup.Manifest) error {
+	var messages uint64
+	for _, s := range m.Streams {
+		messages += s.Messages
+	}
+	keys := "The keys were in the backup: credentials that runners and operators have stay good."
+	if !m.HasKeys() {
+		keys = fmt.Sprintf("No keys were in the backup, so there are new ones: give runners, publishers and operators the credentials of %s, "+
+			"or new ones from 'jet-bus user add'; those they have are refused.", filepath.Join(dir, "creds"))
+	}
+	_, err := fmt.Fprintf(env.Stdout, `restored %s: %d streams, %d messages, as of %s
+%s
+Next: see that no runner of the old bus works on; start jet-bus --data %s with its --content; then jet doctor.
+`, proc.Printable(dir), len(m.Streams), messages, m.Time.Format("2006-01-02 15:04:05 MST"), proc.Printable(keys), proc.Printable(dir))
+	return err
+}

@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// The oldest server that takes an atomic batch with several expected
-	// sequences, and the JetStream API level it speaks.
-	minServer   = "2.14.4"
+	// MinServer is the oldest nats-server that takes an atomic batch with several
+	// expected sequences; minAPILevel is the JetStream API level it speaks.
+	MinServer   = "2.14.4"
 	minAPILevel = 4
 
 	connectTimeout = 5 * time.Second
@@ -246,8 +246,8 @@ func supported(version string, jetStream bool, level int) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("nats-server reports version %q: %w", version, err)
-	case v.LessThan(semver.MustParse(minServer)):
-		return fmt.Errorf("nats-server is %s, jet-bus needs %s or newer", v, minServer)
+	case v.LessThan(semver.MustParse(MinServer)):
+		return fmt.Errorf("nats-server is %s, jet-bus needs %s or newer", v, MinServer)
 	case !jetStream:
 		return errors.New("nats-server has JetStream switched off, jet-bus needs it")
 	case level < minAPILevel:

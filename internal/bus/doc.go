@@ -17,7 +17,8 @@
 // overwrite what it has not seen adds [ExpectSubjectSeq]. Reading is [Bus.Last]
 // and [Bus.Get], which ask the leader and so are never stale, and [Bus.Tail],
 // which gives a stream's history and then what follows, in order, each message
-// once, without costing the server a consumer.
+// once, without costing the server a consumer. What only one process may do at a
+// time is done under [Bus.Hold].
 //
 // The package knows nothing of rules, jobs or hosts, and never links the
 // server: that is package busserver.

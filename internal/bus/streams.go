@@ -39,6 +39,8 @@ const (
 	// ObjectsOutputs holds what commands said that is too large for an event,
 	// named by digest.
 	ObjectsOutputs = "outputs"
+	// BucketLeases holds who holds which singleton, see [Bus.Hold].
+	BucketLeases = "leases"
 	// ObjectsBundles holds the content jobs are pinned to, named by digest.
 	ObjectsBundles = "bundles"
 )
@@ -252,6 +254,13 @@ func bucketConfigs(l Limits) []jetstream.KeyValueConfig {
 			Storage:     jetstream.FileStorage,
 			Replicas:    l.Replicas,
 			RePublish:   republish("$KV." + BucketControl + "."),
+		},
+		{
+			Bucket:      BucketLeases,
+			Description: "singletons, and who holds them",
+			History:     1,
+			Storage:     jetstream.FileStorage,
+			Replicas:    l.Replicas,
 		},
 	}
 }

@@ -74,6 +74,10 @@ type tail struct {
 	pos   uint64    // next sequence wanted; 0: not known yet, since counts
 	since time.Time // first time wanted, while pos is 0
 
+	// ahead is the sequence of a live message that made us read the stream again:
+	// it is stored, though a replica may not know of it yet.
+	ahead uint64
+
 	history *history
 	live    chan *nats.Msg
 	sub     *nats.Subscription
@@ -134,6 +138,9 @@ func (t *tail) once(ctx context.Context) error {
 	for more := true; err == nil && more && t.pos <= end; {
 		err = t.insist(ctx, func() (err error) {
 			more, err = t.step(ctx, end)
+			if err == nil && !more {
+				more, err = t.behind(ctx, end)
+			}
 			return err
 		})
 	}
@@ -198,8 +205,32 @@ func (t *tail) catchUp(ctx context.Context) error {
 		if more, err = t.step(ctx, 0); err != nil {
 			return err
 		}
+		if !more {
+			if more, err = t.behind(ctx, t.ahead); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// behind finds out whether a message up to sequence end is missing after the
+// history was read, and gives the first: on a cluster any replica answers a direct
+// get, also one that is a little late. The leader is not.
+func (t *tail) behind(ctx context.Context, end uint64) (more bool, err error) {
+	if t.pos > end || t.bus.Conn.ConnectedClusterName() == "" {
+		return false, nil
+	}
+	m, err := t.bus.read(ctx, t.stream, map[string]any{"seq": max(t.pos, 1), "next_by_subj": t.filter})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case m.Seq > end || t.pos == 0 && m.Time.Before(t.since):
+		return false, nil
+	}
+	return true, t.give(m)
 }
 
 // step yields one page of history, up to sequence end unless that is 0.
@@ -238,6 +269,7 @@ func (t *tail) wait(ctx context.Context, back <-chan struct{}) error {
 			case !ok, m.Seq < t.pos, t.pos == 0 && m.Time.Before(t.since):
 				continue
 			case t.gap(m.Seq, before):
+				t.ahead = m.Seq
 				return nil
 			}
 			if err := t.give(m); err != nil {

@@ -27,6 +27,8 @@ type flags struct {
 	data, content, listen, http string
 	durability, hooks           string
 	cert, key                   string
+	nats, creds, ca             string
+	replicas                    int
 	insecure, dev, verbose      bool
 	maxStore                    int64
 	lease                       time.Duration
@@ -46,12 +48,20 @@ On first start it makes its keys and the credentials for runners and operators
 in the data directory. SIGHUP reads the content directory again; a faulty one
 changes nothing. SIGINT and SIGTERM stop it in order.
 
+With --nats it uses a nats-server cluster instead (see jet-bus cluster init), which
+several jet-bus may share.
+
 Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 		Args:          cobra.NoArgs,
 		Version:       proc.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return f.serve(cmd.Context(), env) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.exclusive(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return f.serve(cmd.Context(), env)
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.content, "content", "", "`directory` with rules/, playbooks/, inventory/ and what they need (required)")
@@ -64,11 +74,15 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	fl.StringVar(&f.key, "tls-key", "", "PEM key `file`")
 	fl.BoolVar(&f.insecure, "insecure", false, "listen beyond this machine without TLS")
 	fl.Int64Var(&f.maxStore, "max-store", 0, "most `bytes` the store may take (default: what it was made with; for a new one 4 GiB, or three quarters of what is free if that is less)")
-	fl.DurationVar(&f.lease, "lease", queue.DefaultTiming.Lease, "how soon a runner that died is noticed; change it with the runners stopped, they read it when they start")
+	fl.StringVar(&f.nats, "nats", "", "`URLs` of an external nats-server cluster, separated by commas (default: embed the bus)")
+	fl.StringVar(&f.creds, "creds", "", "credentials `file` of the role bus, with --nats")
+	fl.StringVar(&f.ca, "ca", "", "`file` of certificates to trust, with --nats (default: the system's)")
+	fl.IntVar(&f.replicas, "replicas", 3, "how many servers keep each message, with --nats")
+	fl.DurationVar(&f.lease, "lease", 0, "how soon a runner that died is noticed (default 12s, with --nats 24s); change it with the runners stopped, they read it when they start")
 	fl.BoolVar(&f.dev, "dev", false, "run a runner in this process, and keep the state in a temporary directory unless --data says where")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	f.hosts.Bind(cmd)
-	cmd.AddCommand(demoCommand(env), userCommand(env, &f.data), restoreCommand(env, &f.data))
+	cmd.AddCommand(demoCommand(env), userCommand(env, &f.data), clusterCommand(env, &f.data), restoreCommand(env, &f.data))
 	return proc.Execute(ctx, env, cmd)
 }
 
@@ -103,7 +117,7 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	case f.maxStore < 0:
 		return proc.Usagef("--max-store must be a number of bytes, not %d", f.maxStore)
 	}
-	if f.lease < time.Second {
+	if f.lease != 0 && f.lease < time.Second {
 		return proc.Usagef("--lease must be 1s or more, not %s", f.lease)
 	}
 	level := slog.LevelInfo
@@ -126,6 +140,11 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	if err != nil && (f.hooks != "" || !errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
+	if f.nats != "" {
+		if err := f.external(env, &o); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := env.Context(ctx)
 	defer cancel()
 	p, err := Start(ctx, o)
@@ -137,6 +156,52 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	defer cancel()
 	wg.Go(func() { p.reloads(ctx, env) })
 	return p.Run(ctx)
+}
+
+// exclusive refuses flags that are about the embedded bus together with --nats,
+// and the other way round.
+func (f *flags) exclusive(changed func(string) bool) error {
+	if f.nats == "" {
+		for _, name := range []string{"creds", "ca", "replicas"} {
+			if changed(name) {
+				return proc.Usagef("--%s goes with --nats", name)
+			}
+		}
+		return nil
+	}
+	for _, name := range []string{"listen", "durability", "dev"} {
+		if changed(name) {
+			return proc.Usagef("--%s is about the bus that jet-bus embeds; with --nats there is none", name)
+		}
+	}
+	switch {
+	case f.creds == "":
+		return proc.Usagef("--nats needs --creds: bus.creds of jet-bus cluster init")
+	case f.replicas < 1 || f.replicas > 5 || f.replicas%2 == 0:
+		return proc.Usagef("--replicas must be 1, 3 or 5, not %d", f.replicas)
+	}
+	return nil
+}
+
+// external fills in how to reach a bus that is not embedded, and a name that
+// tells this jet-bus from the others there, now and after a restart.
+func (f *flags) external(env proc.Env, o *Options) error {
+	way, err := access.Flags{Server: f.nats, Creds: f.creds, CA: f.ca}.Options(env, string(busserver.RoleBus))
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find a name for this jet-bus: %w", err)
+	}
+	data, err := filepath.Abs(o.Data)
+	if err != nil {
+		return fmt.Errorf("find a name for this jet-bus: %w", err)
+	}
+	o.Name = host + ":" + data
+	way.Name = o.Name
+	o.External = &External{Bus: way, Replicas: f.replicas}
+	return nil
 }
 
 // reloads reads the content again at each SIGHUP.

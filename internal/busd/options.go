@@ -21,6 +21,11 @@ import (
 type Options struct {
 	// Data is the directory of all state: the store, the keys, the credentials.
 	Data string
+	// External, if set, is the bus; none is embedded then, Listen, Sync and Runner
+	// say nothing.
+	External *External
+	// Name tells this jet-bus from others on the same bus; empty if there is none.
+	Name string
 	// Content is the directory of rules, playbooks and inventory.
 	Content string
 	// Listen is the address of the bus, HTTP that of the webhooks and the status
@@ -33,7 +38,8 @@ type Options struct {
 	// Insecure allows to listen beyond loopback without TLS.
 	Insecure bool
 	// MaxStore bounds the store, in bytes. Zero means what it was made with, and
-	// for a new one four GiB, or less where the disk is small.
+	// for a new one four GiB, or less where the disk is small. Of an external bus
+	// it bounds the streams, on each server.
 	MaxStore int64
 	// Hooks are the webhooks.
 	Hooks []webhook.Hook

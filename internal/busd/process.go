@@ -54,6 +54,9 @@ func Start(ctx context.Context, o Options) (_ *Process, err error) {
 	}
 	if o.Lease == (queue.Timing{}) {
 		o.Lease = queue.DefaultTiming
+		if o.External != nil {
+			o.Lease.Lease = leaseExternal
+		}
 	}
 	if !loopback(o.HTTP) && o.TLSCert == "" && !o.Insecure {
 		return nil, fmt.Errorf("webhooks on %s could be reached from other machines without TLS; give --tls-cert and --tls-key, or --insecure to insist", o.HTTP)
@@ -82,6 +85,9 @@ func Start(ctx context.Context, o Options) (_ *Process, err error) {
 		if err := p.startRunner(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	return p, p.Addr.Write(o.Data)
 }
@@ -143,7 +149,22 @@ func checkFiles(dir string, set *rules.Set) error {
 	return errors.Join(errs...)
 }
 
-func (p *Process) startServer(ctx context.Context) (err error) {
+func (p *Process) startServer(ctx context.Context) error {
+	start := p.embed
+	if p.o.External != nil {
+		start = p.join
+	}
+	if err := start(ctx); err != nil {
+		return err
+	}
+	p.Queue = queue.New(p.Bus, p.log)
+	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
+	p.dispatcher.Name = p.o.Name
+	return nil
+}
+
+// embed starts the server in this process and makes the streams.
+func (p *Process) embed(ctx context.Context) (err error) {
 	p.server, err = busserver.Start(ctx, busserver.Options{
 		Dir: p.o.Data, Listen: p.o.Listen, Sync: p.o.Sync, TLSCert: p.o.TLSCert, TLSKey: p.o.TLSKey,
 		Insecure: p.o.Insecure, Logger: p.log.With(slog.String("part", "server")),
@@ -161,12 +182,15 @@ func (p *Process) startServer(ctx context.Context) (err error) {
 	if err := p.Bus.Create(ctx, limits); err != nil {
 		return err
 	}
-	if err := p.recordDurability(ctx); err != nil {
-		return err
+	return p.recordDurability(ctx)
+}
+
+// busURL is where others reach the bus.
+func (p *Process) busURL() string {
+	if p.server == nil {
+		return p.o.External.Bus.URL
 	}
-	p.Queue = queue.New(p.Bus, p.log)
-	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
-	return nil
+	return p.server.URL()
 }
 
 // connect opens a connection in process, with credentials made for it.
@@ -249,12 +273,12 @@ func (p *Process) startHTTP(ctx context.Context) error {
 		p.listener = tls.NewListener(p.listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
 		scheme = "https"
 	}
-	p.Addr = access.Address{Bus: p.server.URL(), HTTP: scheme + "://" + p.listener.Addr().String()}
+	p.Addr = access.Address{Bus: p.busURL(), HTTP: scheme + "://" + p.listener.Addr().String()}
 	return nil
 }
 
-func (p *Process) healthz(w http.ResponseWriter, _ *http.Request) {
-	if err := p.server.Healthy(); err != nil {
+func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
+	if err := p.healthy(r.Context()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
@@ -266,7 +290,7 @@ func (p *Process) healthz(w http.ResponseWriter, _ *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 5)
+	errs := make(chan error, 8)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -277,9 +301,13 @@ func (p *Process) Run(ctx context.Context) error {
 		})
 	}
 	start("dispatch events", p.dispatcher.Run)
-	start("schedule jobs", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease}).Run)
+	start("schedule jobs", func(ctx context.Context) error {
+		return p.alone(ctx, "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease}).Run)
+	})
 	start("serve webhooks", p.serveHTTP)
-	start("keep the store", p.watchStore)
+	if p.server != nil {
+		start("keep the store", p.watchStore)
+	}
 	if p.runner != nil {
 		start("run jobs", func(ctx context.Context) error { return p.runner.Run(ctx, nil) })
 	}
@@ -292,6 +320,15 @@ func (p *Process) Run(ctx context.Context) error {
 		all = append(all, err)
 	}
 	return errors.Join(all...)
+}
+
+// alone runs what only one jet-bus may do at a time. Nobody else is on an embedded
+// bus.
+func (p *Process) alone(ctx context.Context, name string, work func(context.Context) error) error {
+	if p.server != nil {
+		return work(ctx)
+	}
+	return p.Bus.Hold(ctx, name, work)
 }
 
 const (

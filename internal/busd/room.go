@@ -42,8 +42,13 @@ func (p *Process) limits(ctx context.Context) (bus.Limits, error) {
 		return bus.Limits{}, fmt.Errorf("too little room for a store: %s may take %d MiB, and %d MiB is the least; free some, or choose another --data or --max-store",
 			p.o.Data, size>>20, minStore>>20)
 	}
-	return bus.Limits{EventsMaxBytes: size / 4, RunsMaxBytes: size / 2}, nil
+	var l bus.Limits
+	l.EventsMaxBytes, l.RunsMaxBytes = share(size)
+	return l, nil
 }
+
+// share divides the bytes of a store between the two streams that grow.
+func share(size int64) (events, runs int64) { return size / 4, size / 2 }
 
 // room returns how many bytes are free for us on the disk of a directory.
 func room(dir string) (int64, error) {

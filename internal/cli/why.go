@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,7 +72,7 @@ func (w why) explain(ctx context.Context, name, source string) error {
 	if dispatch.Forged(e.subject, e.Event) {
 		return fmt.Errorf("event %s is judged by no rule: its type %s is for jet-bus itself, and it came from elsewhere", e.ID(), e.Type())
 	}
-	active, judged, err := w.inForce(ctx, e.seq)
+	sets, judged, err := w.inForce(ctx, e.seq)
 	if err != nil {
 		return err
 	}
@@ -80,21 +81,11 @@ func (w why) explain(ctx context.Context, name, source string) error {
 		return fmt.Errorf("fetch the rules: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	set, err := w.rules(ctx, active.Bundle, dir)
+	set, bundle, sure, err := w.judge(ctx, sets, e, dir)
 	if err != nil {
 		return err
 	}
-	// A job knows best which set made it; an event that is judged again after a
-	// crash may have met a newer one than its neighbours.
-	if bundle, err := w.judgedWith(ctx, set, e); err != nil {
-		return err
-	} else if bundle != "" && bundle != active.Bundle {
-		active.Bundle = bundle
-		if set, err = w.rules(ctx, bundle, dir); err != nil {
-			return err
-		}
-	}
-	w.content = dispatch.Content{Set: set, Bundle: active.Bundle}
+	w.content = dispatch.Content{Set: set, Bundle: bundle}
 	verdicts := set.Explain(e.Event)
 	if w.only != "" {
 		if verdicts = only(verdicts, w.only); len(verdicts) == 0 {
@@ -108,6 +99,9 @@ func (w why) explain(ctx context.Context, name, source string) error {
 		for _, s := range again {
 			w.printf("the same source and id came again as sequence %d: a duplicate, it made no second job\n", s)
 		}
+		if !sure {
+			w.printf("several jet-bus had different content then; which of them took the event is not known, as no rule fired. This is the newest\n")
+		}
 		if !judged {
 			w.printf("the event has not been judged yet; this is what the rules would say\n")
 		}
@@ -118,6 +112,34 @@ func (w why) explain(ctx context.Context, name, source string) error {
 		}
 	}
 	return nil
+}
+
+// judge returns the rule set, of those that were in force, that judged the event,
+// and its bundle; the newest, and not sure, if that is not known.
+func (w why) judge(ctx context.Context, sets []dispatch.Activation, e stored, dir string) (_ *rules.Set, bundle string, sure bool, err error) {
+	var newest *rules.Set
+	for _, a := range slices.Backward(sets) {
+		set, err := w.rules(ctx, a.Bundle, dir)
+		if err != nil {
+			return nil, "", false, err
+		}
+		if newest == nil {
+			newest = set
+		}
+		// A job knows best which set made it; an event that is judged again after a
+		// crash may have met a newer one than its neighbours.
+		made, err := w.judgedWith(ctx, set, e)
+		switch {
+		case err != nil:
+			return nil, "", false, err
+		case made == a.Bundle:
+			return set, made, true, nil
+		case made != "":
+			set, err := w.rules(ctx, made, dir)
+			return set, made, true, err
+		}
+	}
+	return newest, sets[len(sets)-1].Bundle, len(sets) == 1, nil
 }
 
 // judgedWith returns the bundle of the jobs that the rules for an event made of
@@ -185,23 +207,18 @@ func (w why) find(ctx context.Context, name, source string) (stored, []uint64, e
 	return found[0], again, nil
 }
 
-// inForce returns the rule set that judged the event of a sequence, or would.
-func (w why) inForce(ctx context.Context, seq uint64) (a dispatch.Activation, judged bool, err error) {
+// inForce returns the rule sets that may have judged the event of a sequence, or
+// would, the newest last.
+func (w why) inForce(ctx context.Context, seq uint64) (sets []dispatch.Activation, judged bool, err error) {
 	all, err := dispatch.Activations(ctx, w.bus)
 	if err != nil {
-		return a, false, err
+		return nil, false, err
 	}
-	if len(all) == 0 {
-		return a, false, errors.New("no rule set has been in force on this bus")
-	}
-	a = all[0]
-	for _, next := range all {
-		if next.Since <= seq {
-			a = next
-		}
+	if sets = dispatch.InForce(all, seq); len(sets) == 0 {
+		return nil, false, errors.New("no rule set has been in force on this bus")
 	}
 	done, err := dispatch.Judged(ctx, w.bus)
-	return a, seq <= done, err
+	return sets, seq <= done, err
 }
 
 func (w why) rules(ctx context.Context, bundle, dir string) (*rules.Set, error) {

@@ -42,12 +42,29 @@ func Fetch(ctx context.Context, store jetstream.ObjectStore, digest, cacheDir st
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	object, err := store.Get(ctx, digest)
+	object, err := get(ctx, store, digest)
 	if err != nil {
 		return "", fmt.Errorf("fetching bundle %s: %w", digest, err)
 	}
 	defer object.Close() //nolint:errcheck // the digest says whether all was read
 	return Unpack(ctx, object, digest, cacheDir)
+}
+
+// get asks a few times for a bundle that is not there: on a cluster any replica may
+// answer, also one that has not received it yet.
+func get(ctx context.Context, store jetstream.ObjectStore, digest string) (jetstream.ObjectResult, error) {
+	const tries, again = 4, 300 * time.Millisecond
+	for n := 1; ; n++ {
+		object, err := store.Get(ctx, digest)
+		if !errors.Is(err, jetstream.ErrObjectNotFound) || n == tries {
+			return object, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(again):
+		}
+	}
 }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {

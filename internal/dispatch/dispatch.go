@@ -20,8 +20,11 @@ import (
 
 const (
 	// ackWait is how long the jobs of one event may take to be stored before it
-	// is handed out again.
-	ackWait = 60 * time.Second
+	// is handed out again; so long do those wait that a dying server took along.
+	ackWait = 30 * time.Second
+	// heartbeat is how often the bus shows that it holds our request for events;
+	// without two of them it is asked anew.
+	heartbeat = 2 * time.Second
 	// inHand is how many events are fetched ahead, workers how many are worked
 	// on at once.
 	inHand, workers = 256, 16
@@ -42,10 +45,17 @@ type Activation struct {
 	Bundle  string `json:"bundle"`
 	// Since is the sequence of the first event judged with this set.
 	Since uint64 `json:"since"`
+	// By is the Name of the dispatcher. One that stopped has recorded an activation
+	// of no set at all.
+	By string `json:"by,omitempty"`
 }
 
 // Dispatcher makes jobs of events. Use must be called before Run.
 type Dispatcher struct {
+	// Name tells it from other dispatchers on the same bus; empty if it is alone.
+	// Each judges the events that it takes with its own set. Set it before Use.
+	Name string
+
 	bus   *bus.Bus
 	queue *queue.Queue
 	lease queue.Timing
@@ -95,19 +105,28 @@ func (d *Dispatcher) record(ctx context.Context, cons jetstream.Consumer, c Cont
 	if err != nil {
 		return fmt.Errorf("record the rule set: %w", err)
 	}
-	kv, err := d.bus.JS.KeyValue(ctx, bus.BucketConfig)
+	all, err := Activations(ctx, d.bus)
 	if err != nil {
-		return fmt.Errorf("record the rule set: %w", err)
+		return err
 	}
 	// Events that were handed out and not judged yet will be by this set.
 	since := max(d.judged.Load(), info.AckFloor.Stream) + 1
-	a := Activation{RuleSet: c.Set.Digest(), Bundle: c.Bundle, Since: since}
-	if old, err := kv.Get(ctx, bus.KeyRuleSet); err == nil {
-		var was Activation
-		if json.Unmarshal(old.Value(), &was) == nil && was.RuleSet == a.RuleSet && was.Bundle == a.Bundle {
-			return nil
-		}
-	} else if !errors.Is(err, jetstream.ErrKeyNotFound) {
+	a := Activation{RuleSet: c.Set.Digest(), Bundle: c.Bundle, Since: since, By: d.Name}
+	own, other := last(all, d.Name)
+	if d.Name != "" && other.By != "" && (other.RuleSet != a.RuleSet || other.Bundle != a.Bundle) {
+		d.log.Warn("another jet-bus has other content; each judges the events it takes with its own",
+			slog.String("other", other.By), slog.String("its_rule_set", other.RuleSet), slog.String("its_bundle", other.Bundle))
+	}
+	if own.RuleSet == a.RuleSet && own.Bundle == a.Bundle {
+		return nil
+	}
+	return d.write(ctx, a)
+}
+
+// write adds to the record of activations.
+func (d *Dispatcher) write(ctx context.Context, a Activation) error {
+	kv, err := d.bus.JS.KeyValue(ctx, bus.BucketConfig)
+	if err != nil {
 		return fmt.Errorf("record the rule set: %w", err)
 	}
 	data, err := json.Marshal(a)
@@ -153,49 +172,71 @@ func (d *Dispatcher) consumer(ctx context.Context) (jetstream.Consumer, error) {
 }
 
 // Run takes events until ctx ends, and returns when those in hand are done with.
+// It outlasts a bus that has no leader for a while.
 func (d *Dispatcher) Run(ctx context.Context) error {
+	if d.Name != "" {
+		defer d.retire(ctx) // last, when none is in hand
+	}
+	sem := make(chan struct{}, workers)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		err := d.take(ctx, func(msg jetstream.Msg) {
+			sem <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-sem }()
+				d.handle(ctx, msg)
+			})
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		// Made anew, a consumer that somebody deleted would give all events again:
+		// that is for whoever starts us again to decide.
+		_, gone := d.bus.JS.Consumer(ctx, bus.StreamEvents, bus.ConsumerDispatch)
+		if errors.Is(gone, jetstream.ErrConsumerNotFound) || d.bus.Conn.IsClosed() {
+			return err
+		}
+		d.log.Warn("no events at the moment", slog.Any("err", err))
+		pause(ctx)
+	}
+}
+
+// take gives the events to handle until ctx ends, or the consumer is gone.
+func (d *Dispatcher) take(ctx context.Context, handle func(jetstream.Msg)) error {
 	cons, err := d.consumer(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return nil // asked to stop before it began
-	case err != nil:
+	if err != nil {
 		return err
 	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(inHand))
+	it, err := cons.Messages(jetstream.PullMaxMessages(inHand), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return fmt.Errorf("take events: %w", err)
 	}
 	// Those already fetched come through the loop, to be given back: kept, they
 	// would be handed out again only after ackWait.
 	defer context.AfterFunc(ctx, it.Drain)()
-	sem := make(chan struct{}, workers)
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	for {
 		msg, err := it.Next()
 		switch {
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
-			if ctx.Err() == nil {
-				return fmt.Errorf("take events: %w", err) // the connection or the consumer is gone
-			}
-			return nil
+			return fmt.Errorf("take events: %w", err) // the connection or the consumer is gone
 		case err == nil && ctx.Err() != nil:
 			_ = msg.Nak()
-			continue
-		case err != nil:
+		case err == nil:
+			handle(msg)
+		default:
 			d.log.Warn("no events at the moment", slog.Any("err", err))
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(retryAfter):
-			}
-			continue
+			pause(ctx)
 		}
-		sem <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-sem }()
-			d.handle(ctx, msg)
-		})
+	}
+}
+
+// pause waits a moment, so that a bus that does not answer is not asked all the
+// time.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(retryAfter):
 	}
 }
 

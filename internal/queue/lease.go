@@ -233,7 +233,11 @@ func (l *Lease) fenced(ctx context.Context, write func(ctx context.Context, toke
 		l.mu.Lock()
 		token := l.token
 		l.mu.Unlock()
-		err := write(ctx, token)
+		// A server that has just died never answers: trying again soon finds the
+		// next, while there is still time.
+		try, cancel := context.WithTimeout(ctx, l.c.timing.Attempt())
+		err := write(try, token)
+		cancel()
 		if !errors.Is(err, bus.ErrConflict) {
 			return err
 		}

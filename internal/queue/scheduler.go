@@ -90,6 +90,7 @@ type brief struct {
 
 // Run schedules until ctx ends.
 func (s *Scheduler) Run(ctx context.Context) error {
+	*s = Scheduler{Queue: s.Queue, Timing: s.Timing, Paused: s.Paused, MaxOpen: s.MaxOpen} // of an earlier run nothing counts
 	s.plan, s.open = newPlan(wakeWindow), make(map[string]*openJob)
 	s.inbox, s.actions = make(chan func(), 256), make(chan func(context.Context) error)
 	if s.MaxOpen == 0 {

@@ -23,3 +23,6 @@ func (t Timing) Heartbeat() time.Duration { return t.Lease / 5 }
 // Limit is how long a runner works on without a confirmed heartbeat. The rest of the
 // lease is for the commands it runs to be killed.
 func (t Timing) Limit() time.Duration { return t.Lease * 2 / 3 }
+
+// Attempt is how long one write of a runner may take before it is tried again.
+func (t Timing) Attempt() time.Duration { return t.Lease / 4 }

@@ -79,9 +79,10 @@ var imports = map[string][]string{
 	"cmd/jet-runner": {"internal/proc", "internal/runner"},
 
 	// Tests of the whole.
-	"test/arch": {},
-	"test/lab":  {},
-	"test/e2e":  {},
+	"test/arch":    {},
+	"test/lab":     {},
+	"test/e2e":     {},
+	"test/cluster": {"events", "internal/access", "internal/bus", "internal/queue"},
 	"test/bench/s10": {
 		"engine", "engine/conn", "engine/conn/pool", "engine/conn/ssh", "engine/inventory", "modules",
 	},

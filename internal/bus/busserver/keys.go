@@ -172,6 +172,7 @@ func validName(name string) bool {
 // trust is what a server has to be told: whom it trusts, and the accounts.
 type trust struct {
 	operator       *jwt.OperatorClaims
+	operatorJWT    string
 	system         string // public key
 	account        string // public key
 	systemJWT      string
@@ -194,11 +195,10 @@ func (k *Keys) claims() (t trust, err error) {
 	op := jwt.NewOperatorClaims(t.operatorIssuer)
 	op.Name = "jet-bus"
 	op.SystemAccount = t.system
-	encoded, err := op.Encode(k.operator)
-	if err != nil {
+	if t.operatorJWT, err = op.Encode(k.operator); err != nil {
 		return trust{}, fmt.Errorf("sign operator: %w", err)
 	}
-	if t.operator, err = jwt.DecodeOperatorClaims(encoded); err != nil {
+	if t.operator, err = jwt.DecodeOperatorClaims(t.operatorJWT); err != nil {
 		return trust{}, fmt.Errorf("sign operator: %w", err)
 	}
 	sys := jwt.NewAccountClaims(t.system)

@@ -115,6 +115,7 @@ func readStream(name string) []string {
 func readBucket(name string) []string {
 	return []string{
 		"$JS.API.STREAM.INFO.KV_" + name,
+		"$JS.API.STREAM.MSG.GET.KV_" + name,
 		"$JS.API.DIRECT.GET.KV_" + name,
 		"$JS.API.DIRECT.GET.KV_" + name + ".>",
 	}

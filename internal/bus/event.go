@@ -41,27 +41,68 @@ type PubAck struct {
 // It fails with [ErrFull], [ErrTooLarge], [ErrDenied], [ErrUnavailable] or
 // [ErrUnknownOutcome]; after the last the event may be stored.
 func (b *Bus) PublishEvent(ctx context.Context, class string, e event.Event) (PubAck, error) {
+	o, err := newOffer(class, e)
+	if err != nil {
+		return PubAck{}, err
+	}
+	return b.repeat(ctx, o)
+}
+
+// offer is an event on its way to the bus. What its sender is told in the end
+// depends on all attempts to store it.
+type offer struct {
+	msg       *nats.Msg
+	name      string // for errors
+	until     time.Time
+	attempts  int
+	uncertain bool // an attempt without an answer may have stored it
+}
+
+func newOffer(class string, e event.Event) (*offer, error) {
 	msg, err := EncodeEvent(EventSubject(class, e.Type()), e)
 	if err != nil {
-		return PubAck{}, fmt.Errorf("publish event: %w", err)
+		return nil, fmt.Errorf("publish event: %w", err)
 	}
-	until := time.Now().Add(publishWindow)
-	uncertain := false
-	for attempt := 1; ; attempt++ {
-		try, cancel := context.WithTimeout(ctx, publishAttempt)
-		ack, err := b.publish(try, msg)
-		cancel()
+	return &offer{msg: msg, name: e.ID() + " of " + e.Source(), until: time.Now().Add(publishWindow)}, nil
+}
+
+// failed counts an attempt that ended with err, and reports whether another may
+// help.
+func (o *offer) failed(err error) bool {
+	o.attempts++
+	unknown := errors.Is(err, ErrUnknownOutcome)
+	o.uncertain = o.uncertain || unknown
+	return (unknown || errors.Is(err, ErrUnavailable)) && time.Now().Before(o.until)
+}
+
+// outcome is what the sender is told when err was the end of the last attempt.
+func (o *offer) outcome(err error) error {
+	if o.uncertain && !errors.Is(err, ErrUnknownOutcome) {
+		err = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	}
+	return fmt.Errorf("publish event %s: %w", o.name, err)
+}
+
+// try publishes o once.
+func (b *Bus) try(ctx context.Context, o *offer) (ack PubAck, again bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishAttempt)
+	defer cancel()
+	got, err := b.publish(ctx, o.msg)
+	if err != nil {
+		return PubAck{}, o.failed(err), err
+	}
+	return PubAck{Seq: got.Seq, Duplicate: got.Duplicate}, false, nil
+}
+
+// repeat publishes o until it is stored or there is no use in trying again.
+func (b *Bus) repeat(ctx context.Context, o *offer) (PubAck, error) {
+	for {
+		ack, again, err := b.try(ctx, o)
 		if err == nil {
-			return PubAck{Seq: ack.Seq, Duplicate: ack.Duplicate}, nil
+			return ack, nil
 		}
-		unknown := errors.Is(err, ErrUnknownOutcome)
-		uncertain = uncertain || unknown
-		again := unknown || errors.Is(err, ErrUnavailable)
-		if !again || time.Now().After(until) || !pause(ctx, attempt) {
-			if uncertain && !unknown {
-				err = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
-			}
-			return PubAck{}, fmt.Errorf("publish event %s of %s: %w", e.ID(), e.Source(), err)
+		if !again || !pause(ctx, o.attempts) {
+			return PubAck{}, o.outcome(err)
 		}
 	}
 }

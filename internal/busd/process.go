@@ -44,6 +44,7 @@ type Process struct {
 	runner     *runner.Runner
 	listener   net.Listener
 	http       *http.Server
+	group      *bus.Group // nil if events are stored one by one
 }
 
 // Start starts everything but the work: events are accepted and dispatched once
@@ -223,13 +224,25 @@ func (p *Process) Reload(ctx context.Context) error {
 	return p.use(ctx, set, bundle)
 }
 
-// publisher stores what the webhooks take in.
-type publisher struct{ bus *bus.Bus }
+// publisher stores what is taken in over HTTP.
+type publisher struct {
+	publish func(ctx context.Context, class string, e events.Event) (bus.PubAck, error)
+}
+
+// publisher chooses how events are stored. Where every write is synced, those of
+// many senders share syncs; without syncs that would cost more than it saves.
+func (p *Process) publisher() publisher {
+	if p.o.Sync != busserver.Power {
+		return publisher{p.Bus.PublishEvent}
+	}
+	p.group = bus.NewGroup(p.Bus)
+	return publisher{p.group.PublishEvent}
+}
 
 func (p publisher) PublishEvent(ctx context.Context, e events.Event) (uint64, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	ack, err := p.bus.PublishEvent(ctx, bus.ClassExternal, e)
+	ack, err := p.publish(ctx, bus.ClassExternal, e)
 	switch {
 	case errors.Is(err, bus.ErrTooLarge):
 		return 0, false, fmt.Errorf("%w: %w", events.ErrTooLarge, err)
@@ -240,7 +253,7 @@ func (p publisher) PublishEvent(ctx context.Context, e events.Event) (uint64, bo
 }
 
 func (p *Process) startHTTP(ctx context.Context) error {
-	hooks, err := webhook.New(p.o.Hooks, publisher{p.Bus}, p.log)
+	hooks, err := webhook.New(p.o.Hooks, p.publisher(), p.log)
 	if err != nil {
 		return err
 	}
@@ -388,6 +401,11 @@ func (p *Process) close(ctx context.Context) {
 	defer cancel()
 	if p.listener != nil {
 		_ = p.listener.Close()
+	}
+	if p.group != nil {
+		if err := p.group.Close(ctx); err != nil {
+			p.log.Warn("events not stored in time", slog.Any("err", err))
+		}
 	}
 	for _, b := range []*bus.Bus{p.runnerBus, p.Bus} {
 		if b == nil {

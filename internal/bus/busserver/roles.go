@@ -86,6 +86,7 @@ func roles() []access {
 				readBucket("queues"),
 				readBucket("config"),
 				readBucket("control"),
+				readBucket("leases"),
 				readObjects("bundles"),
 				readObjects("outputs"),
 				[]string{

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,13 +68,14 @@ func TestSpread(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	got, err := parseSettings(strings.Fields(
-		"--n 500 --rounds 2 --runners 3 --slots 4 --publishers 5 --rates 10,20 --paced 2s --durability process --dir /d --http --json --cpuprofile p"),
+		"--n 500 --rounds 2 --runners 3 --slots 4 --publishers 5 --rates 10,20 --paced 2s --durability process --dir /d --http --json --cpuprofile p --ingest --senders 6,7 --clients 8 --each 1s"),
 		io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := settings{
 		Events: 500, Rounds: 2, Runners: 3, Slots: 4, Publishers: 5, Rates: []int{10, 20}, Paced: 2 * time.Second,
+		Ingest: true, Senders: []int{6, 7}, Clients: 8, Each: time.Second,
 		Durabilities: []string{"process"}, Dir: "/d", HTTP: true, JSON: true, CPUProfile: "p",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -83,7 +86,7 @@ func TestSettings(t *testing.T) {
 	}
 	want = settings{
 		Rounds: 3, Runners: 2, Slots: 8, Publishers: 16, Rates: []int{50, 200}, Paced: 8 * time.Second,
-		Durabilities: []string{"power", "process"},
+		Senders: []int{64, 1000}, Clients: 64, Each: 3 * time.Second, Durabilities: []string{"power", "process"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the defaults: %s", diff)
@@ -96,8 +99,10 @@ func TestWrongUsage(t *testing.T) {
 		"--runners 0":       "--runners must be 1 or more",
 		"--n -1":            "--n must be 0 or more",
 		"--paced 10ms":      "--paced must be",
-		"--rates fast":      `"fast" is no rate`,
-		"--rates 0":         `"0" is no rate`,
+		"--each 1ms":        "--each must be",
+		"--clients 0":       "--clients must be 1 or more",
+		"--rates fast":      `"fast" is no number above zero`,
+		"--rates 0":         `"0" is no number above zero`,
 		"--durability none": `"none" is none of`,
 		"--no-such":         "not defined",
 		"now":               `takes no arguments, got "now"`,
@@ -164,6 +169,7 @@ func TestRun(t *testing.T) {
 			args := []string{
 				"--n", "20", "--rounds", "1", "--runners", "1", "--publishers", "2", "--rates", "5,1000000",
 				"--paced", "1s", "--durability", "process", "--json", "--dir", dir,
+				"--senders", "3", "--clients", "2", "--each", "100ms",
 				"--cpuprofile", filepath.Join(t.TempDir(), "cpu.prof"),
 			}
 			if transport == "http" {
@@ -195,6 +201,7 @@ func checkReport(t *testing.T, text []byte) {
 		t.Fatalf("want one durability, one round, two open loops:\n%s", text)
 	}
 	d := r.Durabilities[0]
+	checkIngest(t, d.Ingest, 1)
 	one, l := d.Rounds[0], d.Latencies[0]
 	if d.Bare.One <= 0 || d.Bare.Many <= 0 || one.Syncs <= 0 || one.ToEnd <= 0 {
 		t.Errorf("a rate is missing: %+v", d)
@@ -210,5 +217,77 @@ func checkReport(t *testing.T, text []byte) {
 	}
 	if !d.Latencies[1].Beyond {
 		t.Errorf("a million events a second are not beyond the throughput: %+v", d.Latencies[1])
+	}
+}
+
+// Taking in alone: the section is there, with senders enough for batches, and nothing else is.
+func TestIngest(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts a bus")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	args := strings.Fields("--ingest --rounds 2 --senders 4,40 --clients 3 --each 150ms --durability power --dir " + t.TempDir())
+	var out, errs bytes.Buffer
+	if code := run(ctx, append(args, "--json"), &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &errs)
+	}
+	var r report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Durabilities) != 1 || len(r.Durabilities[0].Rounds) != 0 {
+		t.Fatalf("want one durability and no flow:\n%s", &out)
+	}
+	checkIngest(t, r.Durabilities[0].Ingest, 2)
+	var table bytes.Buffer
+	if err := r.writeTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"webhook, 40 senders", "bus, 3 clients", "webhook, 1 sender, per fsync"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("the table has no %q:\n%s", want, &table)
+		}
+	}
+}
+
+func checkIngest(t *testing.T, in *ingest, rounds int) {
+	t.Helper()
+	if in == nil || len(in.Rounds) != rounds {
+		t.Fatalf("want taking in measured %d times: %+v", rounds, in)
+	}
+	for _, one := range in.Rounds {
+		rates := append([]float64{one.Syncs, one.One, one.Bus}, one.HTTP...)
+		if len(one.HTTP) != len(in.HTTP) || len(one.HTTP) != len(in.PerBus) || slices.Min(rates) <= 0 {
+			t.Errorf("a rate is missing: %+v", one)
+		}
+	}
+	last := in.Rounds[len(in.Rounds)-1]
+	if got := last.HTTP[0] / last.Bus; got < in.PerBus[0].Min || got > in.PerBus[0].Max {
+		t.Errorf("the ratio %v is not within %+v", got, in.PerBus[0])
+	}
+}
+
+// A refusal is told with its status and what was answered.
+func TestWireTellsARefusal(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.URL.Path != "/hooks/flow-0007" || !bytes.Contains(body, []byte("a000000000007")) {
+			t.Errorf("got %s %s, %v", r.URL, body, err)
+		}
+		http.Error(w, "slow down", http.StatusTooManyRequests)
+	}))
+	defer server.Close()
+	w, err := dialWire(t.Context(), server.Listener.Addr().String(), []byte("secret"), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	for range 2 { // the connection stays usable
+		if err := w.post(7); err == nil || !strings.Contains(err.Error(), "429 slow down") {
+			t.Errorf("got %v, want the status and the answer", err)
+		}
 	}
 }

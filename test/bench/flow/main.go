@@ -6,6 +6,10 @@
 //
 //	go run ./test/bench/flow
 //	go run ./test/bench/flow --durability power --runners 4 --json
+//	go run ./test/bench/flow --ingest
+//
+// Before that it measures how fast events are taken in over HTTP, by one sender and by many, beside clients
+// that publish on the bus of the same server message by message.
 //
 // On a machine that does other work as well the figures are a lower bound: the rounds' range says
 // how wide it is.
@@ -83,6 +87,14 @@ func measureOne(ctx context.Context, s settings, dir, name string, log *slog.Log
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return d, err
 	}
+	stop, err := profile(s.CPUProfile, name)
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	if d.Ingest, err = measureIngest(ctx, s, filepath.Join(dir, "ingest"), mode, log); err != nil || s.Ingest {
+		return d, err
+	}
 	if d.Bare, err = measureBare(ctx, s, filepath.Join(dir, "bare"), mode); err != nil {
 		return d, err
 	}
@@ -91,11 +103,6 @@ func measureOne(ctx context.Context, s settings, dir, name string, log *slog.Log
 		return d, err
 	}
 	defer func() { err = errors.Join(err, f.stop(context.WithoutCancel(ctx))) }()
-	stop, err := profile(s.CPUProfile, name)
-	if err != nil {
-		return d, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
 	if d.Rounds, err = f.flood(ctx, s); err != nil {
 		return d, err
 	}

@@ -17,6 +17,7 @@ type report struct {
 // durability is what was measured of one; rates are per second.
 type durability struct {
 	Durability string  `json:"durability"`
+	Ingest     *ingest `json:"ingest,omitempty"`
 	Bare       bare    `json:"bare"`
 	Rounds     []round `json:"rounds"`
 	Syncs      extent  `json:"syncs"`
@@ -113,6 +114,12 @@ func (r report) writeTable(w io.Writer) error {
 func (d durability) write(t *table, s settings) {
 	t.row("")
 	t.row("durability %s", d.Durability)
+	if d.Ingest != nil {
+		d.Ingest.write(t, s)
+	}
+	if s.Ingest {
+		return
+	}
 	t.row("  per second\tmedian\tlowest\thighest")
 	span := func(name string, e extent, format string) {
 		t.row("  "+name+"\t"+format+"\t"+format+"\t"+format, e.Median, e.Min, e.Max)

@@ -39,11 +39,11 @@ func (p publisher) send(ctx context.Context, i int, e events.Event) error {
 func (p publisher) close(ctx context.Context) error { return closeAll(ctx, p) }
 
 // hookCount is over how many webhooks the events are spread: each takes only so many a second.
-const hookCount = 128
+const hookCount = 1024
 
 func newSecret() []byte { return []byte(rand.Text()) }
 
-func hookName(i int) string { return fmt.Sprintf("flow-%d", i%hookCount) }
+func hookName(i int) string { return fmt.Sprintf("flow-%04d", i%hookCount) }
 
 func hooks(secret []byte) []webhook.Hook {
 	list := make([]webhook.Hook, hookCount)

@@ -24,6 +24,13 @@ type settings struct {
 	// Rates are the open loops, in events per second; Paced is how long each of them lasts.
 	Rates []int         `json:"rates"`
 	Paced time.Duration `json:"paced_ns"`
+	// Ingest measures taking events in alone, and leaves out the rest.
+	Ingest bool `json:"ingest"`
+	// Senders are how many post at once when taking in is measured, Clients how many publish on the
+	// bus for comparison; Each is how long one such measurement lasts.
+	Senders []int         `json:"senders"`
+	Clients int           `json:"clients"`
+	Each    time.Duration `json:"each_ns"`
 	// Durabilities are those measured, in order.
 	Durabilities []string `json:"durabilities"`
 	// Dir is where a directory is made for the duration; empty is the system's for such things.
@@ -44,7 +51,7 @@ const (
 
 // parseSettings reads the command line. On an error it has written what is wrong to stderr.
 func parseSettings(args []string, stderr io.Writer) (settings, error) {
-	s := settings{Rates: []int{50, 200}, Durabilities: []string{"power", "process"}}
+	s := settings{Rates: []int{50, 200}, Senders: []int{64, 1000}, Durabilities: []string{"power", "process"}}
 	fs := flag.NewFlagSet("flow", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.IntVar(&s.Events, "n", 0, "`events` in a round of throughput (default: what takes about 4s)")
@@ -54,9 +61,16 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	fs.IntVar(&s.Publishers, "publishers", 16, "how `many` publish at once")
 	fs.DurationVar(&s.Paced, "paced", 8*time.Second, "how `long` events come at each rate")
 	fs.Func("rates", "events per second of the open loops, with commas (default 50,200)", func(v string) (err error) {
-		s.Rates, err = rates(v)
+		s.Rates, err = numbers(v)
 		return err
 	})
+	fs.BoolVar(&s.Ingest, "ingest", false, "measure only how events are taken in over HTTP")
+	fs.Func("senders", "how many post at once when taking in is measured, with commas (default 64,1000)", func(v string) (err error) {
+		s.Senders, err = numbers(v)
+		return err
+	})
+	fs.IntVar(&s.Clients, "clients", 64, "how `many` publish on the bus, one message after the other, to compare that with")
+	fs.DurationVar(&s.Each, "each", 3*time.Second, "how `long` each measurement of taking in lasts")
 	fs.Func("durability", "power, process or both (default both)", func(v string) error {
 		switch v {
 		case "power", "process":
@@ -94,6 +108,7 @@ func (s settings) check() error {
 		{"runners", s.Runners, 1},
 		{"slots", s.Slots, 1},
 		{"publishers", s.Publishers, 1},
+		{"clients", s.Clients, 1},
 	} {
 		if f.got < f.min {
 			return fmt.Errorf("--%s must be %d or more, not %d", f.name, f.min, f.got)
@@ -102,11 +117,14 @@ func (s settings) check() error {
 	if s.Paced < time.Second {
 		return fmt.Errorf("--paced must be 1s or more, not %s", s.Paced)
 	}
+	if s.Each < 100*time.Millisecond {
+		return fmt.Errorf("--each must be 100ms or more, not %s", s.Each)
+	}
 	return nil
 }
 
-// rates reads a list such as "50,200"; an empty one means none.
-func rates(v string) ([]int, error) {
+// numbers reads a list such as "50,200"; an empty one means none.
+func numbers(v string) ([]int, error) {
 	list := []int{}
 	for part := range strings.SplitSeq(v, ",") {
 		if part == "" {
@@ -114,7 +132,7 @@ func rates(v string) ([]int, error) {
 		}
 		n, err := strconv.Atoi(part)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("%q is no rate", part)
+			return nil, fmt.Errorf("%q is no number above zero", part)
 		}
 		list = append(list, n)
 	}

@@ -3,6 +3,7 @@ package events
 import (
 	"embed"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -102,6 +103,9 @@ type TaskFinished struct {
 	Diff string `json:"diff,omitempty"`
 	// Command is set if the task ran a command of the user.
 	Command *Command `json:"command,omitempty"`
+	// Outputs are the texts above that are too large for an event. Here they have
+	// their beginning and their end; the bus keeps them whole elsewhere.
+	Outputs []Output `json:"outputs,omitempty"`
 
 	// Items is how many items the task went through, 0 without items.
 	Items int `json:"items,omitempty"`
@@ -121,8 +125,42 @@ type Command struct {
 	RC     int    `json:"rc"`
 	Stdout string `json:"stdout,omitempty"`
 	Stderr string `json:"stderr,omitempty"`
-	// Truncated is true if Stdout or Stderr is not all there was.
+	// Truncated is true if Stdout or Stderr is not all there was; see
+	// [TaskFinished.Outputs] for the whole.
 	Truncated bool `json:"truncated,omitempty"`
+}
+
+// The names that an [Output] may have: those of the members it is the whole of.
+const (
+	OutputStdout  = "stdout"
+	OutputStderr  = "stderr"
+	OutputMessage = "message"
+	OutputDiff    = "diff"
+)
+
+// Output says where a text is that is too large for an event.
+type Output struct {
+	// Name is that of the member with the ends of the text.
+	Name string `json:"name"`
+	// Bytes is the size of the whole text.
+	Bytes int64 `json:"bytes"`
+	// SHA256 is the digest of the text in hexadecimal, under which it is kept. It
+	// is empty if the text could not be kept, and Lost says why.
+	SHA256 string `json:"sha256,omitempty"`
+	Lost   string `json:"lost,omitempty"`
+}
+
+// Size is how large the whole text is, for people.
+func (o Output) Size() string {
+	const kib, mib = 1 << 10, 1 << 20
+	switch {
+	case o.Bytes < kib:
+		return fmt.Sprintf("%d bytes", o.Bytes)
+	case o.Bytes < mib:
+		return fmt.Sprintf("%d KiB", o.Bytes/kib)
+	default:
+		return fmt.Sprintf("%.1f MiB", float64(o.Bytes)/mib)
+	}
 }
 
 // TypeInfo describes an event type of ours.

@@ -88,6 +88,14 @@ func TestTaskFinished(t *testing.T) {
 				Stderr: text.Draw(t, "stderr"), Truncated: rapid.Bool().Draw(t, "truncated"),
 			}
 		}
+		for _, name := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{
+			events.OutputStdout, events.OutputStderr, events.OutputMessage, events.OutputDiff,
+		}), rapid.ID).Draw(t, "outputs") {
+			v.Outputs = append(v.Outputs, events.Output{
+				Name: name, Bytes: rapid.Int64Range(0, 1e12).Draw(t, "bytes"),
+				SHA256: rapid.StringMatching(`([0-9a-f]{64})?`).Draw(t, "sha256"), Lost: text.Draw(t, "lost"),
+			})
+		}
 		return v
 	})
 	rapid.Check(t, func(t *rapid.T) {
@@ -123,6 +131,15 @@ func TestSchemaMembers(t *testing.T) {
 		t.Fatal("schema has no command")
 	}
 	compareMembers(t, command, reflect.TypeFor[events.Command]())
+	outputs, ok := schema["properties"].(map[string]any)["outputs"].(map[string]any)
+	if !ok {
+		t.Fatal("schema has no outputs")
+	}
+	output, ok := outputs["items"].(map[string]any)
+	if !ok {
+		t.Fatal("schema does not say what an output is")
+	}
+	compareMembers(t, output, reflect.TypeFor[events.Output]())
 }
 
 func compareMembers(t *testing.T, schema map[string]any, typ reflect.Type) {

@@ -64,7 +64,7 @@ func (p program) runIn(ctx context.Context, c conn.Conn, dir string) (out conn.O
 // copy was written can hold it open a moment longer.
 func (p program) start(ctx context.Context, c conn.Conn, name string) (conn.Output, error) {
 	for try := 1; ; try++ {
-		cmd := conn.Cmd{Argv: append([]string{name}, p.args...), Dir: string(p.chdir)}
+		cmd := conn.Cmd{Argv: append([]string{name}, p.args...), Dir: string(p.chdir), MaxOutput: maxOutput}
 		if p.input != nil {
 			cmd.Stdin = bytes.NewReader(p.input)
 		}

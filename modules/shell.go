@@ -10,11 +10,15 @@ import (
 	"github.com/jet-bus/jet-bus/engine/conn"
 )
 
+// maxOutput is how much of each output of a user's command is kept, in bytes.
+const maxOutput = 8 << 20
+
 // shell is the shell module. It runs its command every time, except in check mode;
 // condition, skip_if_exists and changed_when are the means to make it converge.
 //
 // The result holds rc (the exit status, or 128 plus the signal), out (the standard
-// output without its last line end) and err (the standard error, likewise).
+// output without its last line end) and err (the standard error, likewise). Of an
+// output above 8 MiB the first and the last 4 MiB are kept.
 type shell struct {
 	// Cmd is the command line for the host's /bin/sh. Values that come from
 	// elsewhere belong in quotes: write {{quote name}}.
@@ -52,7 +56,7 @@ func (m *shell) Query(context.Context, *engine.Host) (engine.Plan, error) {
 }
 
 func (m *shell) Apply(ctx context.Context, h *engine.Host, _ engine.Plan) (engine.Result, error) {
-	ran, err := h.Conn.Run(ctx, conn.Cmd{Shell: m.Cmd, Dir: string(m.Chdir)})
+	ran, err := h.Conn.Run(ctx, conn.Cmd{Shell: m.Cmd, Dir: string(m.Chdir), MaxOutput: maxOutput})
 	if err != nil {
 		return engine.Result{}, fmt.Errorf("running the command: %w", err)
 	}

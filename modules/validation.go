@@ -30,7 +30,7 @@ func (v *validation) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 // no part of what it parses, so that no name can run anything.
 func (v validation) check(ctx context.Context, c conn.Conn, name string) error {
 	script := strings.ReplaceAll(string(v), "%s", `"$1"`)
-	out, err := c.Run(ctx, conn.Cmd{Argv: []string{"/bin/sh", "-c", script, "sh", name}})
+	out, err := c.Run(ctx, conn.Cmd{Argv: []string{"/bin/sh", "-c", script, "sh", name}, MaxOutput: maxOutput})
 	if err != nil {
 		return fmt.Errorf("validating the new content: %w", err)
 	}

@@ -45,6 +45,10 @@ type Cmd struct {
 	// ForwardAgent lends the command the SSH agent of the user who runs this
 	// process, on transports that were allowed to (see git over SSH).
 	ForwardAgent bool
+	// MaxOutput bounds how much of each output is collected, in bytes. Of more the
+	// beginning and the end are, whole lines where it has lines, and between them a
+	// line that says how much is missing. Zero means no bound.
+	MaxOutput int
 	// Stdout and Stderr, when not nil, receive the output as it comes, beside
 	// what [Output] collects. They need not be safe for concurrent use with each
 	// other unless they are the same writer.

@@ -56,6 +56,9 @@ func (b *Bus) Create(ctx context.Context, l Limits) error {
 		if err := b.replaceWakeups(ctx, c); err != nil {
 			return err
 		}
+		if c.Name == StreamRuns {
+			l.RunsMaxBytes = c.MaxBytes // the outputs have a part of that
+		}
 		if _, err := b.JS.CreateOrUpdateStream(ctx, c); err != nil {
 			return fmt.Errorf("create stream %s: %w", c.Name, err)
 		}

@@ -61,6 +61,10 @@ const (
 	AllJobs = "jobs.>"
 	// KeyOpenJobs is the key in [BucketConfig] of where the open jobs begin on RUNS.
 	KeyOpenJobs = "open-jobs"
+	// AllResults selects the results of all jobs on RUNS.
+	AllResults = prefixRun + "*.t"
+	// AllLocks selects all locks on RUNS.
+	AllLocks = prefixLock + ">"
 	// AllEvents selects every event on EVENTS.
 	AllEvents = prefixEvents + ">"
 )
@@ -128,6 +132,9 @@ func JobOf(subject string) string {
 	id, _, _ := strings.Cut(strings.TrimPrefix(subject, prefixRun), ".")
 	return id
 }
+
+// AllOfJob selects all that RUNS holds of a job.
+func AllOfJob(job string) string { return prefixRun + Token(job) + ".>" }
 
 // HostLockSubject is the lock on a host: lock.host.<host>.
 func HostLockSubject(host string) string { return prefixLock + "host." + Token(host) }
@@ -276,6 +283,7 @@ func objectConfigs(l Limits) []jetstream.ObjectStoreConfig {
 		Bucket:      ObjectsOutputs,
 		Description: "output of commands that is too large for an event",
 		TTL:         l.RunsMaxAge,
+		MaxBytes:    l.RunsMaxBytes / 4,
 		Storage:     jetstream.FileStorage,
 		Replicas:    l.Replicas,
 	}}

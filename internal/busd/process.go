@@ -317,6 +317,9 @@ func (p *Process) Run(ctx context.Context) error {
 	start("schedule jobs", func(ctx context.Context) error {
 		return p.alone(ctx, "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease}).Run)
 	})
+	start("make room", func(ctx context.Context) error {
+		return p.alone(ctx, "janitor", (&queue.Janitor{Queue: p.Queue}).Run)
+	})
 	start("serve webhooks", p.serveHTTP)
 	if p.server != nil {
 		start("keep the store", p.watchStore)

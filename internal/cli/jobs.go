@@ -50,7 +50,7 @@ func (a *app) jobsCommand() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&since, "since", 0, "only jobs that changed within this time, such as 2h")
 	cmd.Flags().StringVar(&state, "state", "", "only jobs in this `state`: pending, running, cancelling, succeeded, failed, cancelled, timed_out or dead")
-	cmd.AddCommand(a.jobShowCommand(), a.jobWatchCommand(), a.jobCancelCommand())
+	cmd.AddCommand(a.jobShowCommand(), a.jobWatchCommand(), a.jobOutputCommand(), a.jobCancelCommand())
 	return cmd
 }
 
@@ -108,11 +108,18 @@ func (a *app) jobShowCommand() *cobra.Command {
 				}
 				a.showJob(rec.Job)
 				printer := report.NewPrinter(a.env.Stdout, a.env.Terminal)
+				kept := 0
 				for u, err := range q.History(cmd.Context(), rec.ID) {
 					if err != nil {
 						return err
 					}
+					if u.Result != nil && u.Result.Attempt == rec.Attempt {
+						kept++
+					}
 					a.update(printer, u)
+				}
+				if kept < rec.Results && rec.State.Terminal() {
+					a.printf("\n%d of the %d results of the last attempt are kept; the others made room for younger ones\n", kept, rec.Results)
 				}
 				printer.Recap()
 				return printer.Err()

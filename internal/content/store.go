@@ -14,16 +14,21 @@ import (
 // would allow five seconds, too little for a large bundle on a slow line.
 const transferTimeout = 5 * time.Minute
 
-// Put stores a bundle under its digest. A bundle that is stored already is left
-// as it is. When Put returns nil the store has acknowledged all of it.
+// fresh is how old a stored bundle may be to be left as it is. An older one is stored
+// anew: one that nothing refers to is removed after a day, and whoever puts it is
+// about to refer to it.
+const fresh = 12 * time.Hour
+
+// Put stores a bundle under its digest. A bundle that was stored lately is left as it
+// is. When Put returns nil the store has acknowledged all of it.
 func Put(ctx context.Context, store jetstream.ObjectStore, b Bundle) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	_, err := store.GetInfo(ctx, b.Digest)
-	if err == nil {
+	old, err := store.GetInfo(ctx, b.Digest)
+	if err == nil && time.Since(old.ModTime) < fresh {
 		return nil
 	}
-	if !errors.Is(err, jetstream.ErrObjectNotFound) {
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		return fmt.Errorf("looking for bundle %s in the store: %w", b.Digest, err)
 	}
 	if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: b.Digest}, bytes.NewReader(b.Data)); err != nil {

@@ -21,6 +21,10 @@
 // cannot write a word. The plan is an optimisation and a promise of order; that no
 // two jobs meet on a host is the locks' doing.
 //
+// Texts of results that are too large for an event are stored beside the stream
+// ([Queue.Output]), before the result that refers to them. [Janitor] keeps room for
+// what comes.
+//
 // The lease is kept by heartbeats ([Timing]). A runner stops its work by its own
 // monotonic clock before a successor may begin; no two clocks are compared.
 package queue

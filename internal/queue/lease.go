@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +45,9 @@ type Lease struct {
 
 	c       *claim
 	run     func(ctx context.Context, l *Lease) Outcome
-	results chan *nats.Msg
+	results chan result
+	// large has an entry for each result in hand that has large texts.
+	large chan struct{}
 	// lose ends the lease, stop only the run; both are set before work begins.
 	lose, stop context.CancelCauseFunc
 
@@ -59,48 +60,42 @@ type Lease struct {
 func newLease(c *claim, j Job, token uint64, sent time.Time, run func(context.Context, *Lease) Outcome) *Lease {
 	return &Lease{
 		Job: j, c: c, run: run, token: token, confirmed: sent,
-		results: make(chan *nats.Msg, resultBuffer),
+		results: make(chan result, resultBuffer), large: make(chan struct{}, largeResults),
 	}
 }
 
 // Report puts a task's result on the job's result stream, as an event, after
-// those reported before. It fills in the job, the attempt and the number. It
-// returns once the result is in hand, not when it is stored: all are before the
+// those reported before. It fills in the job, the attempt and the number. Texts that
+// are too large for the event come in whole, by name ([events.OutputStdout] and so
+// on): they are stored first, and the event refers to them.
+//
+// It returns once the result is in hand, not when it is stored: all are before the
 // job ends. It blocks while the bus is far behind.
-func (l *Lease) Report(ctx context.Context, r events.TaskFinished) error {
+func (l *Lease) Report(ctx context.Context, t events.TaskFinished, whole map[string]string) error {
 	l.mu.Lock()
 	l.reported++
-	r.Job, r.Attempt, r.Seq = l.Job.ID, l.Job.Attempt, l.reported
+	t.Job, t.Attempt, t.Seq = l.Job.ID, l.Job.Attempt, l.reported
 	l.mu.Unlock()
-	msg, err := resultMsg(l.Job, r)
+	r, err := newResult(l.Job, t, whole)
 	if err != nil {
 		return err
 	}
+	if len(r.whole) > 0 {
+		select {
+		case l.large <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	select {
-	case l.results <- msg:
+	case l.results <- r:
 		return nil
 	case <-ctx.Done():
+		if len(r.whole) > 0 {
+			<-l.large
+		}
 		return context.Cause(ctx)
 	}
-}
-
-func resultMsg(j Job, r events.TaskFinished) (*nats.Msg, error) {
-	e, err := events.New("/jobs/"+j.ID, events.TypeTaskFinished, r)
-	if err != nil {
-		return nil, fmt.Errorf("make event of task result %d of job %s: %w", r.Seq, j.ID, err)
-	}
-	e.SetID(fmt.Sprintf("%s.%d.%d", j.ID, r.Attempt, r.Seq))
-	e.SetSubject(r.Host)
-	j.Chain(&e)
-	msg, err := bus.EncodeEvent(bus.ResultSubject(j.ID), e)
-	if errors.Is(err, bus.ErrTooLarge) && shrink(&r) {
-		return resultMsg(j, r)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("encode task result %d of job %s: %w", r.Seq, j.ID, err)
-	}
-	msg.Header.Set(jetstream.MsgIDHeader, e.ID())
-	return msg, nil
 }
 
 // Chain makes e a link in the chain of events that the job belongs to.
@@ -111,19 +106,6 @@ func (j Job) Chain(e *events.Event) {
 	if j.Event != nil {
 		e.SetExtension(events.ExtCausation, j.Event.ID)
 	}
-}
-
-// shrink halves the texts of a result that is too large for the bus: as JSON, a
-// byte of binary output takes six. It reports whether there was any text left.
-func shrink(r *events.TaskFinished) bool {
-	cut := func(s string) string { return strings.ToValidUTF8(s[:len(s)/2], "") }
-	before := len(r.Message)
-	r.Message = cut(r.Message)
-	if c := r.Command; c != nil {
-		before += len(c.Cmd) + len(c.Stdout) + len(c.Stderr)
-		r.Command = &events.Command{RC: c.RC, Cmd: cut(c.Cmd), Stdout: cut(c.Stdout), Stderr: cut(c.Stderr), Truncated: true}
-	}
-	return before > 0
 }
 
 // work runs the job to its end, or until the lease is lost.
@@ -257,20 +239,31 @@ func (l *Lease) fenced(ctx context.Context, write func(ctx context.Context, toke
 }
 
 // store writes the results, in order, each exactly once: by message id against
-// our own repetition, by the fence against everybody else's.
+// our own repetition, by the fence against everybody else's. What a result refers
+// to is stored before it.
 func (l *Lease) store(held context.Context) {
-	for msg := range l.results {
-		batch := []*nats.Msg{msg}
-		for len(batch) < resultBatch && len(l.results) > 0 {
-			batch = append(batch, <-l.results)
+	var batch []*nats.Msg
+	flush := func() {
+		// Without the lease they are another attempt's; they are taken all the same,
+		// so that nobody blocks.
+		if len(batch) > 0 && held.Err() == nil {
+			if err := l.storeAll(held, batch); err != nil {
+				l.c.log.Warn("task results not stored", slog.Int("results", len(batch)), slog.Any("err", err))
+			}
 		}
-		if held.Err() != nil {
-			continue // drain, so that nobody blocks; these are another attempt's now
+		batch = nil
+	}
+	for r := range l.results {
+		if len(r.whole) > 0 {
+			flush()
+			l.keepWhole(held, &r)
 		}
-		if err := l.storeAll(held, batch); err != nil {
-			l.c.log.Warn("task results not stored", slog.Int("results", len(batch)), slog.Any("err", err))
+		batch = append(batch, r.msg)
+		if len(batch) == resultBatch || len(l.results) == 0 {
+			flush()
 		}
 	}
+	flush()
 }
 
 func (l *Lease) storeAll(held context.Context, batch []*nats.Msg) error {

@@ -133,7 +133,7 @@ func (l *lab) end(id string) (Record, []events.TaskFinished) {
 func report(ctx context.Context, t *testing.T, l *Lease, n int) {
 	t.Helper()
 	for i := range n {
-		if err := l.Report(ctx, events.TaskFinished{Play: "p", Task: fmt.Sprint(i), Module: "m", Host: "h", Status: "matched"}); err != nil {
+		if err := l.Report(ctx, events.TaskFinished{Play: "p", Task: fmt.Sprint(i), Module: "m", Host: "h", Status: "matched"}, nil); err != nil {
 			t.Logf("report: %v", err)
 			return
 		}
@@ -239,12 +239,12 @@ func TestRunnerLoss(t *testing.T) {
 		t.Errorf("results %v, want %v", seen, want)
 	}
 	// The zombie's fence: its token is refused by the server, over a live line.
-	msg, err := resultMsg(lease.Job, events.TaskFinished{Job: rec.ID, Attempt: 1, Seq: 2, Host: "h"})
+	late, err := newResult(lease.Job, events.TaskFinished{Job: rec.ID, Attempt: 1, Seq: 2, Host: "h"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus.ExpectSubjectSeq(msg, bus.StateSubject(rec.ID), token)
-	if _, _, err := l.bus.Publish(t.Context(), msg); !errors.Is(err, bus.ErrConflict) {
+	bus.ExpectSubjectSeq(late.msg, bus.StateSubject(rec.ID), token)
+	if _, _, err := l.bus.Publish(t.Context(), late.msg); !errors.Is(err, bus.ErrConflict) {
 		t.Errorf("a zombie's result: %v, want a conflict", err)
 	}
 	dying.stop()
@@ -540,31 +540,6 @@ func TestRegistry(t *testing.T) {
 	wg.Wait()
 	if list, err := l.queue.Runners(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("after it stopped: %v, %v", list, err)
-	}
-}
-
-// TestBinaryOutput reports more output than fits into an event once it is JSON:
-// it is cut, and said to be.
-func TestBinaryOutput(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	l.runner("r", nil, func(ctx context.Context, lease *Lease) Outcome {
-		zero := strings.Repeat("\x00", 40_000)
-		err := lease.Report(ctx, events.TaskFinished{
-			Play: "p", Task: "t", Module: "shell", Host: "h", Status: "executed", Message: "said much",
-			Command: &events.Command{Cmd: "cat", Stdout: zero, Stderr: zero},
-		})
-		if err != nil {
-			return Outcome{State: Failed, Reason: err.Error()}
-		}
-		return Outcome{State: Succeeded}
-	})
-	rec, results := l.end(l.submit(Job{Playbook: "p", Limit: []string{"h"}}).ID)
-	if rec.State != Succeeded || len(results) != 1 {
-		t.Fatalf("%s (%s) with %d results", rec.State, rec.Reason, len(results))
-	}
-	if c := results[0].Command; !c.Truncated || c.Stdout == "" {
-		t.Errorf("truncated %v, %d bytes of output", c.Truncated, len(c.Stdout))
 	}
 }
 

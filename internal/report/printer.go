@@ -134,8 +134,9 @@ func (p *Printer) result(t events.TaskFinished) {
 	}
 	p.diff(t.Diff)
 	if t.Command != nil && (failed || p.Verbose) {
-		p.command(t.Command, t.Message)
+		p.command(t)
 	}
+	p.outputs(t)
 }
 
 // failure says whether a status is that of a failure, with whatever end.
@@ -150,14 +151,31 @@ func failure(s engine.Status) bool {
 
 // command prints a command with what it printed, unless the message has just said
 // that.
-func (p *Printer) command(c *events.Command, message string) {
+func (p *Printer) command(t events.TaskFinished) {
+	c := t.Command
 	p.indent("$ " + c.Cmd)
 	p.indent(c.Stdout)
-	if !strings.HasSuffix(message, ": "+strings.TrimSpace(c.Stderr)) {
+	if !strings.HasSuffix(t.Message, ": "+strings.TrimSpace(c.Stderr)) {
 		p.indent(c.Stderr)
 	}
-	if c.Truncated {
+	if c.Truncated && len(t.Outputs) == 0 {
 		p.indent("(there was more output; it was cut)")
+	}
+}
+
+// outputs says what is not shown whole, and how to get it.
+func (p *Printer) outputs(t events.TaskFinished) {
+	var kept []string
+	for _, o := range t.Outputs {
+		if o.SHA256 != "" {
+			kept = append(kept, o.Name+" is "+o.Size())
+			continue
+		}
+		p.indent(fmt.Sprintf("(%s was %s, and was not kept whole: %s)", o.Name, o.Size(), o.Lost))
+	}
+	if len(kept) > 0 {
+		p.indent(fmt.Sprintf("(%s; all of it: jet jobs output %s --task %d.%d)", strings.Join(kept, ", "), t.Job[:min(len(t.Job), 12)],
+			t.Attempt, t.Seq))
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -8,12 +9,39 @@ import (
 	"github.com/jet-bus/jet-bus/events"
 )
 
-// MaxOutput is how much of each of a command's two outputs an event carries, in
-// bytes: its beginning and its end. What is between is cut out, and the event says so.
+// MaxOutput is how much of each of a command's two outputs, and of a difference, an
+// event carries, in bytes: its beginning and its end. What is between is cut out, and
+// the event says so; [Whole] has it.
 const MaxOutput = 32 << 10
 
 // maxMessage bounds the other texts of an event.
 const maxMessage = 8 << 10
+
+// Whole returns the texts of e that [Task] cuts, whole, by the names that
+// [events.Output] gives them; none if it cuts nothing that is not said elsewhere.
+func Whole(e engine.Event) map[string]string {
+	var whole map[string]string
+	add := func(name, text string, limit int) {
+		if len(text) <= limit {
+			return
+		}
+		if whole == nil {
+			whole = make(map[string]string)
+		}
+		whole[name] = text
+	}
+	c := e.Command
+	// The message of a command that failed ends with what it printed: once is enough.
+	if c == nil || c.Stderr == "" || !strings.HasSuffix(e.Message, strings.TrimSpace(c.Stderr)) {
+		add(events.OutputMessage, e.Message, maxMessage)
+	}
+	add(events.OutputDiff, e.Diff, MaxOutput)
+	if c != nil {
+		add(events.OutputStdout, c.Stdout, MaxOutput)
+		add(events.OutputStderr, c.Stderr, MaxOutput)
+	}
+	return whole
+}
 
 // Task returns the data of the event for an engine's [engine.TaskFinished]. Job,
 // Attempt and Seq are left to the caller.
@@ -37,14 +65,11 @@ func Task(e engine.Event) events.TaskFinished {
 		Place:      e.Pos.String(),
 	}
 	t.Message, _ = bothEnds(e.Message, maxMessage)
-	var cutDiff bool
-	if t.Diff, cutDiff = cut(e.Diff, MaxOutput); cutDiff {
-		t.Diff += "\n(the rest of the difference was cut off)\n"
-	}
+	t.Diff, _ = bothEnds(e.Diff, MaxOutput)
 	if c := e.Command; c != nil {
 		var cutOut, cutErr bool
 		t.Command = &events.Command{RC: c.RC}
-		t.Command.Cmd, _ = cut(c.Cmd, maxMessage)
+		t.Command.Cmd = cut(c.Cmd, maxMessage)
 		t.Command.Stdout, cutOut = bothEnds(c.Stdout, MaxOutput)
 		t.Command.Stderr, cutErr = bothEnds(c.Stderr, MaxOutput)
 		t.Command.Truncated = cutOut || cutErr
@@ -58,14 +83,14 @@ func Milliseconds(d time.Duration) float64 {
 }
 
 // cut returns s, or its beginning if it is longer than limit bytes.
-func cut(s string, limit int) (string, bool) {
+func cut(s string, limit int) string {
 	if len(s) <= limit {
-		return s, false
+		return s
 	}
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
 	}
-	return s[:limit], true
+	return s[:limit]
 }
 
 // cutHere stands for what was cut out of a text.
@@ -77,7 +102,7 @@ func bothEnds(s string, limit int) (string, bool) {
 	if len(s) <= limit {
 		return s, false
 	}
-	head, _ := cut(s, limit/4)
+	head := cut(s, limit/4)
 	tail := len(s) - (limit - len(head) - len(cutHere))
 	for tail < len(s) && !utf8.RuneStart(s[tail]) {
 		tail++

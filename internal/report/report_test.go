@@ -125,18 +125,55 @@ func TestPrinterTellsOfDetours(t *testing.T) {
 	}
 }
 
+// What is not shown whole is said, with what to type for it.
+func TestPrinterTellsOfOutputs(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	p := NewPrinter(&out, false)
+	p.Task(events.TaskFinished{
+		Job: strings.Repeat("ab", 16), Attempt: 2, Seq: 7, Play: "web", Task: "build", Module: "shell", Host: "a", Status: "executed",
+		Command: &events.Command{Cmd: "make", Stdout: "much", Truncated: true},
+		Outputs: []events.Output{
+			{Name: "stderr", Bytes: 900, SHA256: "ab"},
+			{Name: "stdout", Bytes: 3 << 20, SHA256: "cd"},
+			{Name: "message", Bytes: 40 << 10, Lost: "no\x1b[2J room"},
+		},
+	})
+	want := `
+play: web
+  task: build (shell)
+    a                executed
+      | (message was 40 KiB, and was not kept whole: no�[2J room)
+      | (stderr is 900 bytes, stdout is 3.0 MiB; all of it: jet jobs output abababababab --task 2.7)
+`
+	if diff := cmp.Diff(strings.ReplaceAll(want, `\uFFFD`, "\uFFFD"), out.String()); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}
+
 func TestTaskCutsLongOutput(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", MaxOutput)
 	said := long + "what went wrong"
-	got := Task(engine.Event{Host: "a", Diff: long, Command: &engine.CommandResult{Cmd: "x", Stdout: said}, Duration: 1500 * time.Microsecond})
+	e := engine.Event{
+		Host: "a", Diff: long, Message: long, Command: &engine.CommandResult{Cmd: "x", Stdout: said, Stderr: "short"},
+		Duration: 1500 * time.Microsecond,
+	}
+	got := Task(e)
 	if !got.Command.Truncated || len(got.Command.Stdout) > MaxOutput ||
 		!strings.HasPrefix(got.Command.Stdout, "éé") || !strings.HasSuffix(got.Command.Stdout, "éwhat went wrong") ||
 		!utf8.ValidString(got.Command.Stdout) {
 		t.Errorf("stdout of %d bytes, truncated %v", len(got.Command.Stdout), got.Command.Truncated)
 	}
-	if len(got.Diff) > MaxOutput+100 || !strings.HasSuffix(got.Diff, "\n(the rest of the difference was cut off)\n") {
+	if len(got.Diff) > MaxOutput || !strings.Contains(got.Diff, "é\n[…]\né") {
 		t.Errorf("diff of %d bytes", len(got.Diff))
+	}
+	if diff := cmp.Diff(map[string]string{"stdout": said, "message": long, "diff": long}, Whole(e)); diff != "" {
+		t.Errorf("whole texts (-want +got)\n%.1000s", diff)
+	}
+	e.Diff, e.Message, e.Command.Stdout = "+a", "m", strings.Repeat("x", MaxOutput)
+	if whole := Whole(e); whole != nil || Task(e).Command.Truncated {
+		t.Errorf("%d texts of an event that cuts none", len(whole))
 	}
 	if got.DurationMS != 1.5 {
 		t.Errorf("duration %v ms, want 1.5", got.DurationMS)

@@ -87,7 +87,7 @@ func Retrying(e engine.Event) events.TaskRetrying {
 		Play: e.Play, Role: e.Role, Task: e.Task, Module: e.Module, Handler: e.Handler, Host: e.Host,
 		Delegate: e.Delegate, Attempts: e.Attempts, Place: e.Pos.String(),
 	}
-	t.Message, _ = cut(e.Message, maxMessage)
+	t.Message = cut(e.Message, maxMessage)
 	return t
 }
 

@@ -195,11 +195,12 @@ func (r *Runner) run(ctx context.Context, l *queue.Lease, dir string, pb *engine
 			if e.Kind != engine.TaskFinished {
 				return
 			}
+			e.Message = relative(dir, e.Message)
 			t := report.Task(e)
-			t.Place, t.Message = relative(dir, t.Place), relative(dir, t.Message)
+			t.Place = relative(dir, t.Place)
 			// Also what the end of the run has cut short: a result that is numbered
 			// and not stored would leave a gap. The lease bounds the wait.
-			if err := l.Report(context.WithoutCancel(ctx), t); err != nil {
+			if err := l.Report(context.WithoutCancel(ctx), t, report.Whole(e)); err != nil {
 				cancel(err)
 			}
 		},

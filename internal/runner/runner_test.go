@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -335,6 +336,39 @@ func TestJobs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a command says is kept whole, with paths as the author of the content knows
+// them, and without what is hidden.
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.start("r1")
+	job, results := l.end(l.submit(queue.Job{Playbook: "playbooks/any.yml", Vars: map[string]any{
+		"cmd":               "seq 20000; for i in $(seq 9000); do echo wrong hunter2 >&2; done; exit 3",
+		"jet_sudo_password": "hunter2",
+	}}))
+	if job.State != queue.Failed || len(results) != 1 || !results[0].Command.Truncated {
+		t.Fatalf("job is %s with %d results", job.State, len(results))
+	}
+	want := map[string]string{"stdout": "", "stderr": strings.Repeat("wrong (hidden)\n", 9000)}
+	for i := range 20000 {
+		want["stdout"] += strconv.Itoa(i+1) + "\n"
+	}
+	if !strings.HasPrefix(results[0].Message, "exit status 3: wrong (hidden)\n") {
+		t.Errorf("message %.100q", results[0].Message)
+	}
+	got := map[string]string{}
+	for _, o := range results[0].Outputs {
+		text, err := l.queue.Output(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[o.Name] = string(text)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("texts (-want +got)\n%.2000s", diff)
 	}
 }
 

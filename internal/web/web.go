@@ -55,7 +55,8 @@ type handler struct {
 	page  *template.Template
 }
 
-// New returns the status page: / lists, /jobs/ID shows one job's task results.
+// New returns the status page: / lists, /jobs/ID shows one job's task results,
+// /jobs/ID/results/NUMBER/NAME is a text that is too large to be shown there.
 func New(b *bus.Bus, q *queue.Queue, log *slog.Logger) (http.Handler, error) {
 	tmpl, err := template.New("").Funcs(template.FuncMap{
 		"short": func(id string) string { return id[:min(len(id), 12)] },
@@ -69,6 +70,7 @@ func New(b *bus.Bus, q *queue.Queue, log *slog.Logger) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", h.overview)
 	mux.HandleFunc("GET /jobs/{id}", h.job)
+	mux.HandleFunc("GET /jobs/{id}/results/{number}/{name}", h.output)
 	return localOnly(mux), nil
 }
 
@@ -134,16 +136,23 @@ func (h *handler) job(w http.ResponseWriter, r *http.Request) {
 		h.write(w, p, err)
 		return
 	}
-	for m, terr := range h.bus.Tail(ctx, bus.StreamRuns, bus.ResultSubject(rec.ID), bus.TailOptions{}) {
-		if err = terr; err != nil {
-			break
+	p.Results, err = h.results(ctx, rec.ID)
+	h.write(w, p, err)
+}
+
+// results are the task results of a job, those that can be read.
+func (h *handler) results(ctx context.Context, id string) ([]resultRow, error) {
+	var rows []resultRow
+	for m, err := range h.bus.Tail(ctx, bus.StreamRuns, bus.ResultSubject(id), bus.TailOptions{}) {
+		if err != nil {
+			return nil, err
 		}
 		var row resultRow
-		if e, derr := bus.DecodeEvent(m.Header, m.Data); derr == nil && e.DataAs(&row.TaskFinished) == nil {
-			p.Results = append(p.Results, row)
+		if e, err := bus.DecodeEvent(m.Header, m.Data); err == nil && e.DataAs(&row.TaskFinished) == nil {
+			rows = append(rows, row)
 		}
 	}
-	h.write(w, p, err)
+	return rows, nil
 }
 
 func (h *handler) write(w http.ResponseWriter, p page, err error) {

@@ -240,3 +240,41 @@ func FuzzMark(f *testing.F) {
 		}
 	})
 }
+
+// However output comes in parts: what fits the limit is whole, of more the ends are
+// kept, and the line between them makes up for the rest.
+func TestBoundedOutput(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(2, 60).Draw(t, "limit")
+		parts := rapid.SliceOf(rapid.StringMatching(`[a-z]{0,40}`)).Draw(t, "parts")
+		s := launch.NewStreams(conn.Cmd{MaxOutput: limit})
+		for _, p := range parts {
+			if n, err := s.Stdout.Write([]byte(p)); n != len(p) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		all := strings.Join(parts, "")
+		out, _, _ := s.Close()
+		want := all
+		if len(all) > limit {
+			want = all[:limit-limit/2] + "\n[… " + strconv.Itoa(len(all)-limit) + " bytes were not kept …]\n" + all[len(all)-limit/2:]
+		}
+		if diff := cmp.Diff(want, string(out)); diff != "" {
+			t.Fatal("(-want +got)\n" + diff)
+		}
+	})
+}
+
+// Lines are kept or left out as a whole.
+func TestBoundedLines(t *testing.T) {
+	t.Parallel()
+	s := launch.NewStreams(conn.Cmd{MaxOutput: 20})
+	for _, line := range []string{"one\n", "two\n", "three\n", "four\n", "five\n", "six\n", "seven\n"} {
+		_, _ = s.Stderr.Write([]byte(line))
+	}
+	_, out, _ := s.Close()
+	if diff := cmp.Diff("one\ntwo\n[… 20 bytes were not kept …]\nseven\n", string(out)); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"sync"
@@ -22,15 +21,15 @@ type Streams struct {
 
 type stream struct {
 	of  *Streams
-	buf bytes.Buffer
+	buf keeper
 	tee io.Writer
 }
 
 // NewStreams returns the streams for c.
 func NewStreams(c conn.Cmd) *Streams {
 	s := &Streams{}
-	s.out = stream{of: s, tee: c.Stdout}
-	s.err = stream{of: s, tee: c.Stderr}
+	s.out = stream{of: s, tee: c.Stdout, buf: keeper{limit: c.MaxOutput}}
+	s.err = stream{of: s, tee: c.Stderr, buf: keeper{limit: c.MaxOutput}}
 	s.Stdout, s.Stderr = &s.out, &s.err
 	return s
 }
@@ -43,7 +42,7 @@ func (w *stream) Write(p []byte) (int, error) {
 	if w.of.closed {
 		return len(p), nil
 	}
-	w.buf.Write(p)
+	w.buf.write(p)
 	if w.tee != nil {
 		if _, err := w.tee.Write(p); err != nil {
 			w.tee = nil
@@ -61,5 +60,5 @@ func (s *Streams) Close() (stdout, stderr []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	return s.out.buf.Bytes(), s.err.buf.Bytes(), s.fault
+	return s.out.buf.bytes(), s.err.buf.bytes(), s.fault
 }

@@ -64,6 +64,8 @@ func roles() []access {
 					"lock.>",
 					// Store the events that playbooks publish.
 					"events.ext.>",
+					// Keep what is too large for an event.
+					"$O.outputs.>",
 					// Say that it lives; only in its own name.
 					"$KV.runners.{{name()}}",
 					"$KV.runners.{{name()}}.>",
@@ -74,6 +76,7 @@ func roles() []access {
 				readBucket("config"),
 				readBucket("control"),
 				readObjects("bundles"),
+				readStream("OBJ_outputs"),
 			),
 			sub: []string{"_INBOX_runner_{{name()}}.>", "cancel.>", "live.run.>"},
 		},
@@ -88,7 +91,7 @@ func roles() []access {
 				readBucket("control"),
 				readBucket("leases"),
 				readObjects("bundles"),
-				readObjects("outputs"),
+				readStream("OBJ_outputs"),
 				[]string{
 					// How far the dispatcher is, and how many jobs wait.
 					"$JS.API.CONSUMER.INFO.EVENTS.dispatch",

@@ -27,7 +27,7 @@ var (
 	})
 )
 
-// runTypes are the types that tell of a run, each with a maker of data.
+// runTypes are the types that tell of a run or a rule, each with a maker of data.
 var runTypes = map[string]func(*rapid.T) any{
 	events.TypeRunStarted: func(t *rapid.T) any {
 		return events.RunStarted{
@@ -68,6 +68,18 @@ var runTypes = map[string]func(*rapid.T) any{
 			Message: text.Draw(t, "message"), ExitCode: count.Draw(t, "code"), Meaning: text.Draw(t, "meaning"),
 			Check: flag.Draw(t, "check"), Hosts: rapid.MapOf(text, stats).Draw(t, "hosts"),
 			Started: when.Draw(t, "started"), DurationMS: span.Draw(t, "ms"),
+		}
+	},
+	events.TypeRulePaused: func(t *rapid.T) any {
+		return events.RulePaused{
+			Rule: text.Draw(t, "rule"), By: text.Draw(t, "by"), Reason: text.Draw(t, "reason"),
+			From: uint64(count.Draw(t, "from")), Since: when.Draw(t, "since"),
+		}
+	},
+	events.TypeRuleResumed: func(t *rapid.T) any {
+		return events.RuleResumed{
+			Rule: text.Draw(t, "rule"), By: text.Draw(t, "by"), Skipped: flag.Draw(t, "skipped"),
+			From: uint64(count.Draw(t, "from")),
 		}
 	},
 }

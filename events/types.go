@@ -35,6 +35,8 @@ const (
 	TypeJobDead      = "dev.jet-bus.job.dead.v1"
 
 	TypeRuleFired        = "dev.jet-bus.rule.fired.v1"
+	TypeRulePaused       = "dev.jet-bus.rule.paused.v1"
+	TypeRuleResumed      = "dev.jet-bus.rule.resumed.v1"
 	TypeReleasePublished = "dev.jet-bus.release.published.v1"
 	TypeHostProvisioned  = "dev.jet-bus.host.provisioned.v1"
 	TypeSourceFailed     = "dev.jet-bus.source.failed.v1"
@@ -191,6 +193,8 @@ func Types() []TypeInfo {
 		{Type: TypeJobLost, Doc: "A runner stopped reporting while it held a job."},
 		{Type: TypeJobDead, Doc: "A job used up its attempts and was put aside."},
 		{Type: TypeRuleFired, Doc: "A rule matched an event and made its jobs."},
+		{Type: TypeRulePaused, Doc: "A rule was paused and makes no jobs until it is resumed."},
+		{Type: TypeRuleResumed, Doc: "A paused rule was resumed."},
 		{Type: TypeReleasePublished, Doc: "A watched repository has a new release."},
 		{Type: TypeHostProvisioned, Doc: "A host was created by its provisioner."},
 		{Type: TypeSourceFailed, Doc: "A source of events cannot do its work."},

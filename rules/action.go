@@ -24,6 +24,12 @@ type Action struct {
 	Timeout      time.Duration
 	OnRunnerLoss LossPolicy
 	Check        bool
+	// Retry, Approval and Concurrency are nil if the rule has none.
+	Priority    int
+	Retry       *Retry
+	Approval    *Approval
+	Concurrency *Concurrency
+	ShareHosts  bool
 }
 
 // action works out what r runs for the event.
@@ -35,6 +41,14 @@ func (r *Run) action(ev *evaluation) (*Action, error) {
 		Timeout:      r.Timeout,
 		OnRunnerLoss: r.OnRunnerLoss,
 		Check:        r.Check,
+		Priority:     r.Priority,
+		Retry:        clone(r.Retry),
+		Approval:     clone(r.Approval),
+		ShareHosts:   r.ShareHosts,
+	}
+	var err error
+	if a.Concurrency, err = r.concurrency(ev); err != nil {
+		return nil, err
 	}
 	if r.limit != nil {
 		v, err := r.limit.eval(ev, "limit")
@@ -53,6 +67,14 @@ func (r *Run) action(ev *evaluation) (*Action, error) {
 		a.Vars = v.(map[string]any)
 	}
 	return a, nil
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
 }
 
 // isLimit reports whether s may be a name in a limit: that may come from an event,

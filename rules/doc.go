@@ -37,6 +37,13 @@
 // cidr(network, ip) and hash(text), which is the SHA-256 in hex. Left out are let,
 // methods, and functions that know a clock or make much from little.
 //
+// # What a rule asks for its jobs
+//
+// Beside what to run, a rule says how its jobs are handled: their priority, retry,
+// approval, whether they share hosts, and a concurrency key, which like limit and
+// vars may hold ${{ expressions }}. Its [Breaker] bounds how often it may fire. All
+// of that is carried as it is; who makes jobs acts on it.
+//
 // Evaluation is deterministic and bounded in work and memory: the package knows
 // no clock, no network, no chance, and no file once loaded. It does not know
 // NATS, jobs or runners either: an [Action] is a plain description of what to

@@ -13,6 +13,9 @@ func FuzzLoad(f *testing.F) {
 		"rules:\n- name: a\n  on: [x, y.*]\n  condition: >\n    event.id == \"1\"\n    && !event.data.x\n  run: {playbook: p.yml}\n",
 		"rules:\n- {name: a, on: x, run: {playbook: p.yml, limit: \"${{ event.subject }}\", vars: {a: ['x ${{ event.data[\"}}\"] }}', &b 1, *b]}}}\n",
 		"rules:\n- name: a\n  on: x\n  condition: \"event.id == \\\"\\u00e9\\\" \\\n    && true\"\n  run: {playbook: p.yml, vars: {b: |2\n    ${{ x }}\n}}\n",
+		"rules:\n- name: a\n  on: x\n  breaker: {above: 3, per: 1m}\n  run:\n    playbook: p.yml\n    priority: -7\n    retry: {attempts: 3, backoff: 30s}\n" +
+			"    concurrency: {key: \"k-${{ event.id }}\", policy: skip}\n    approval: {expires: 24h}\n    share_hosts: true\n",
+		"rules:\n- {name: a, on: x, run: {playbook: p.yml, concurrency: \"${{ event.data }}\", approval: true, retry: {}}}\n",
 		"rules: &a [*a]\n", "rules:\n- !x {name: y}\n", "a: b: c", "rules:\n- name: [a\n",
 	} {
 		f.Add([]byte(s))

@@ -78,6 +78,12 @@ rules:
       timeout: 90s
       on_runner_loss: fail
       check: true
+      priority: -5
+      retry: {attempts: 3, backoff: 10s}
+      concurrency: {key: "app-${{ event.data.n }}", policy: replace}
+      approval: {expires: 24h}
+      share_hosts: true
+    breaker: {above: 100, per: 1m}
   - name: least
     on: a.b
     run: {playbook: b.yml}
@@ -96,7 +102,7 @@ rules:
 	}
 	want := []seen{
 		{"full", "All keys.", []string{"a.b", "c.*"}, `event.id == "1"`, false, 3, 5},
-		{"least", "", []string{"a.b"}, "", true, 17, 5},
+		{"least", "", []string{"a.b"}, "", true, 23, 5},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
@@ -104,6 +110,16 @@ rules:
 	if r := full.Run; r.Playbook != "playbooks/a.yml" || r.Inventory != "prod" || r.Needs["site"] != "fra" ||
 		r.Timeout != 90*time.Second || r.OnRunnerLoss != rules.LossFail || !r.Check {
 		t.Errorf("full.Run = %+v", r)
+	}
+	want2 := []string{
+		"priority -5", "up to 3 attempts, 10s apart at first", `concurrency key "app-${{ event.data.n }}" (replace)`,
+		"needs an approval within 24h", "shares its hosts", "paused above 100 times in 1m",
+	}
+	if diff := cmp.Diff(want2, full.Terms()); diff != "" {
+		t.Errorf("terms (-want +got):\n%s", diff)
+	}
+	if terms := least.Terms(); terms != nil {
+		t.Errorf("least.Terms() = %q", terms)
 	}
 	if r := least.Run; r.Inventory != "inventory" || r.Timeout != time.Hour ||
 		r.OnRunnerLoss != rules.LossRequeue || r.Check || r.Needs != nil {

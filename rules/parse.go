@@ -18,12 +18,13 @@ type (
 	}
 	ruleDoc struct {
 		Pos         strictyaml.Pos
-		Name        field     `yaml:"name,required"`
-		Description string    `yaml:"description"`
-		On          yaml.Node `yaml:"on,required"`
-		Condition   field     `yaml:"condition"`
-		Enabled     *bool     `yaml:"enabled"`
-		Run         runDoc    `yaml:"run,required"`
+		Name        field       `yaml:"name,required"`
+		Description string      `yaml:"description"`
+		On          yaml.Node   `yaml:"on,required"`
+		Condition   field       `yaml:"condition"`
+		Enabled     *bool       `yaml:"enabled"`
+		Breaker     *breakerDoc `yaml:"breaker"`
+		Run         runDoc      `yaml:"run,required"`
 	}
 	runDoc struct {
 		Playbook     field            `yaml:"playbook,required"`
@@ -34,6 +35,11 @@ type (
 		Timeout      duration         `yaml:"timeout"`
 		OnRunnerLoss field            `yaml:"on_runner_loss"`
 		Check        bool             `yaml:"check"`
+		Priority     number           `yaml:"priority"`
+		Retry        *retryDoc        `yaml:"retry"`
+		Concurrency  yaml.Node        `yaml:"concurrency"`
+		Approval     yaml.Node        `yaml:"approval"`
+		ShareHosts   bool             `yaml:"share_hosts"`
 	}
 )
 
@@ -108,6 +114,7 @@ func (l *loader) rule(f *source, n *yaml.Node) {
 		r.cond, err = l.lang.condition(doc.Condition.text, f.locator(doc.Condition.node))
 		l.fault(err)
 	}
+	r.Breaker = l.breaker(doc.Breaker)
 	l.run(f, &r.Run, &doc.Run)
 	l.rules = append(l.rules, r)
 }
@@ -192,7 +199,13 @@ func (l *loader) run(f *source, r *Run, doc *runDoc) {
 		Timeout:      DefaultTimeout,
 		OnRunnerLoss: DefaultOnRunnerLoss,
 		Check:        doc.Check,
+		Priority:     doc.Priority.value,
+		ShareHosts:   doc.ShareHosts,
 	}
+	l.between("priority", doc.Priority, -maxPriority, maxPriority)
+	r.Retry = l.retry(doc.Retry)
+	r.Approval = l.approval(f, &doc.Approval)
+	l.concurrency(f, r, &doc.Concurrency)
 	for name, value := range doc.Needs {
 		if strings.Contains(value.text, exprOpen) {
 			l.fault(value.pos.Errorf("needs: %s: cannot hold an expression; limit and vars can", name))

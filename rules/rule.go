@@ -19,6 +19,8 @@ type Rule struct {
 	// Pos is where the rule begins in its file.
 	Pos strictyaml.Pos
 	Run Run
+	// Breaker, if set, bounds how often the rule may fire.
+	Breaker *Breaker
 
 	cond *cond
 }
@@ -35,8 +37,18 @@ type Run struct {
 	// Check is true for a run that reports what it would change.
 	Check bool
 
+	// Priority says which of several jobs goes first: the higher one.
+	Priority int
+	// Retry, Approval and Concurrency are nil if the rule has none.
+	Retry       *Retry
+	Approval    *Approval
+	Concurrency *Concurrency
+	// ShareHosts is true for a run that does not mind who else is on its hosts.
+	ShareHosts bool
+
 	limit *template
 	vars  *template
+	key   *template
 }
 
 // LossPolicy says what becomes of a job whose runner is lost.
@@ -53,4 +65,5 @@ const (
 	DefaultInventory    = "inventory"
 	DefaultTimeout      = time.Hour
 	DefaultOnRunnerLoss = LossRequeue
+	DefaultBackoff      = 30 * time.Second
 )

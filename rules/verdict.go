@@ -117,6 +117,27 @@ func (s *Set) Explain(e events.Event) []Verdict {
 	return out
 }
 
+// Judge returns the verdict of the rule with this name about e; ok is false if
+// there is no such rule, or it is not for the type of e.
+func (s *Set) Judge(e events.Event, name string) (v Verdict, ok bool) {
+	for _, i := range s.index.candidates(e.Type()) {
+		if r := s.rules[i]; r.Name == name {
+			return newEvaluation(e).judge(r), true
+		}
+	}
+	return Verdict{}, false
+}
+
+// Rule returns the rule with this name, nil if there is none.
+func (s *Set) Rule(name string) *Rule {
+	for _, r := range s.rules {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
 func (ev *evaluation) judge(r *Rule) Verdict {
 	v := Verdict{Rule: r, Outcome: Fired}
 	if !r.Enabled {

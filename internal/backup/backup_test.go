@@ -87,7 +87,7 @@ func TestTakeAndLoad(t *testing.T) {
 	for _, st := range m.Streams {
 		names = append(names, st.Stream)
 	}
-	if want := []string{"EVENTS", "RUNS", "KV_config", "KV_control", "KV_queues", "OBJ_bundles", "OBJ_outputs"}; !slices.Equal(names, want) {
+	if want := []string{"EVENTS", "RUNS", "KV_config", "KV_control", "KV_leases", "KV_queues", "OBJ_bundles", "OBJ_outputs"}; !slices.Equal(names, want) {
 		t.Errorf("copied %v, want %v", names, want)
 	}
 	if e := m.Streams[0]; e.Messages != 20 || e.FirstSeq != 1 || e.LastSeq != 20 {

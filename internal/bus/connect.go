@@ -121,7 +121,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		<-b.closed
 		return nil, fmt.Errorf("connect to bus %s: %w", shown(url, o), err)
 	}
-	if b.JS, err = jetstream.New(b.Conn, jetstream.WithDefaultTimeout(apiTimeout)); err != nil {
+	if b.JS, err = jetstream.New(b.Conn, jetstream.WithDefaultTimeout(apiTimeout), jetstream.WithPublishAsyncTimeout(apiTimeout)); err != nil {
 		b.Conn.Close()
 		<-b.closed
 		return nil, fmt.Errorf("connect to bus %s: %w", shown(url, o), err)

@@ -12,8 +12,8 @@
 //	defer b.Close(ctx)
 //	ack, err := b.PublishEvent(ctx, bus.ClassExternal, e)
 //
-// Writing is [Bus.Publish] (one message), [Bus.PublishBatch] (all or nothing)
-// and [Bus.PublishEvent] (a CloudEvent, retried until stored). A [Group] does
+// Writing is [Bus.Publish] (one message), [Bus.Send] (many, in order, without
+// waiting for each), [Bus.PublishBatch] (all or nothing) and [Bus.PublishEvent] (a CloudEvent, retried until stored). A [Group] does
 // the last for many senders at once, in fewer syncs. Whoever must not overwrite
 // what it has not seen adds [ExpectSubjectSeq]. Reading is [Bus.Last] and
 // [Bus.Get], which ask the leader and so are never stale, and [Bus.Tail], which

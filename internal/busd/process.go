@@ -1,7 +1,6 @@
 package busd
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,13 +18,13 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/content"
+	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/internal/runner"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 	"github.com/jet-bus/jet-bus/internal/web"
-	"github.com/jet-bus/jet-bus/rules"
 )
 
 // Process is a running jet-bus.
@@ -63,7 +62,7 @@ func Start(ctx context.Context, o Options) (_ *Process, err error) {
 		return nil, fmt.Errorf("webhooks on %s could be reached from other machines without TLS; give --tls-cert and --tls-key, or --insecure to insist", o.HTTP)
 	}
 	// What the operator may have got wrong is read before anything is started.
-	set, bundle, err := load(ctx, o.Content)
+	c, err := load(ctx, o.Content)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +75,7 @@ func Start(ctx context.Context, o Options) (_ *Process, err error) {
 	if err := p.startServer(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.use(ctx, set, bundle); err != nil {
+	if err := p.use(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := p.startHTTP(ctx); err != nil {
@@ -103,51 +102,6 @@ func (p *Process) startRunner(ctx context.Context) (err error) {
 		Version: proc.Version(), Logger: p.log,
 	})
 	return err
-}
-
-// load reads the content directory: its rules as one set, all of it as a bundle.
-func load(ctx context.Context, dir string) (*rules.Set, content.Bundle, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return nil, content.Bundle{}, fmt.Errorf("read content: %w", err)
-	}
-	if !info.IsDir() {
-		return nil, content.Bundle{}, fmt.Errorf("read content: %s is not a directory", dir)
-	}
-	bundle, err := content.Build(ctx, dir)
-	if err != nil {
-		return nil, bundle, err
-	}
-	// The rules are read from the bundle, so that what is in force and what
-	// runners get are the same files even if somebody is editing them.
-	tmp, err := os.MkdirTemp("", "jet-bus-content-")
-	if err != nil {
-		return nil, bundle, fmt.Errorf("read content: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(tmp) }()
-	unpacked, err := content.Unpack(ctx, bytes.NewReader(bundle.Data), bundle.Digest, tmp)
-	if err != nil {
-		return nil, bundle, err
-	}
-	set, err := rules.Load(os.DirFS(unpacked), "rules")
-	if err != nil {
-		return nil, bundle, err
-	}
-	return set, bundle, checkFiles(unpacked, set)
-}
-
-// checkFiles finds the rules that run a playbook, or name an inventory, that the
-// content does not have.
-func checkFiles(dir string, set *rules.Set) error {
-	var errs []error
-	for _, r := range set.Rules() {
-		for _, name := range []string{r.Run.Playbook, r.Run.Inventory} {
-			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
-				errs = append(errs, r.Pos.Errorf("rule %s: %s is not in the content directory", r.Name, name))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (p *Process) startServer(ctx context.Context) error {
@@ -204,24 +158,24 @@ func (p *Process) connect(ctx context.Context, role busserver.Role, name string)
 }
 
 // use stores a bundle and puts its rules in force.
-func (p *Process) use(ctx context.Context, set *rules.Set, bundle content.Bundle) error {
+func (p *Process) use(ctx context.Context, c loaded) error {
 	store, err := p.Bus.JS.ObjectStore(ctx, bus.ObjectsBundles)
 	if err != nil {
 		return fmt.Errorf("open the bundle store: %w", err)
 	}
-	if err := content.Put(ctx, store, bundle); err != nil {
+	if err := content.Put(ctx, store, c.bundle); err != nil {
 		return err
 	}
-	return p.dispatcher.Use(ctx, dispatch.Content{Set: set, Bundle: bundle.Digest})
+	return p.dispatcher.Use(ctx, c.Content)
 }
 
 // Reload reads the content directory again. A faulty one changes nothing.
 func (p *Process) Reload(ctx context.Context) error {
-	set, bundle, err := load(ctx, p.o.Content)
+	c, err := load(ctx, p.o.Content)
 	if err != nil {
 		return err
 	}
-	return p.use(ctx, set, bundle)
+	return p.use(ctx, c)
 }
 
 // publisher stores what is taken in over HTTP.
@@ -315,11 +269,12 @@ func (p *Process) Run(ctx context.Context) error {
 	}
 	start("dispatch events", p.dispatcher.Run)
 	start("schedule jobs", func(ctx context.Context) error {
-		return p.alone(ctx, "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease}).Run)
+		return p.alone(ctx, "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease, Paused: p.paused}).Run)
 	})
 	start("make room", func(ctx context.Context) error {
 		return p.alone(ctx, "janitor", (&queue.Janitor{Queue: p.Queue}).Run)
 	})
+	start("resume rules", func(ctx context.Context) error { return p.alone(ctx, "resume", p.dispatcher.CatchUp) })
 	start("serve webhooks", p.serveHTTP)
 	if p.server != nil {
 		start("keep the store", p.watchStore)
@@ -336,6 +291,23 @@ func (p *Process) Run(ctx context.Context) error {
 		all = append(all, err)
 	}
 	return errors.Join(all...)
+}
+
+// paused tells the rules and queues that hand out nothing.
+func (p *Process) paused(ctx context.Context, tell func(rules, queues map[string]bool)) error {
+	for all, err := range control.Follow(ctx, p.Bus) {
+		if err != nil {
+			return err
+		}
+		names := map[control.Kind]map[string]bool{control.Rule: {}, control.Queue: {}}
+		for _, pause := range all {
+			if pause.Holds() {
+				names[pause.Kind][pause.Name] = true
+			}
+		}
+		tell(names[control.Rule], names[control.Queue])
+	}
+	return nil
 }
 
 // alone runs what only one jet-bus may do at a time. Nobody else is on an embedded

@@ -12,13 +12,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/modules"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
 func (a *app) rulesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rules", Short: "Work with rules"}
-	cmd.AddCommand(a.rulesCheckCommand())
+	cmd := &cobra.Command{
+		Use:   "rules",
+		Short: "Show the rules in force, pause and resume them; check rule files",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.rulesList(cmd.Context()) },
+	}
+	cmd.AddCommand(a.rulesCheckCommand(), a.rulesPauseCommand(), a.rulesResumeCommand())
 	return cmd
 }
 
@@ -57,6 +63,11 @@ func (a *app) rulesCheck(dir string) error {
 		return a.line(map[string]any{"rule_set": set.Digest(), "rules": len(set.Rules())})
 	}
 	a.printf("%d rules, no faults; rule set %s\n", len(set.Rules()), set.Digest()[:shortID])
+	for _, r := range set.Rules() {
+		if terms := r.Terms(); terms != nil {
+			a.printf("  %s: %s\n", r.Name, proc.Printable(strings.Join(terms, "; ")))
+		}
+	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/content"
+	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
@@ -55,6 +56,8 @@ type why struct {
 	only  string
 	// content is what the event is explained with.
 	content dispatch.Content
+	// paused are the rules that are paused or being resumed.
+	paused map[string]control.Pause
 }
 
 // stored is an event with its place on the stream.
@@ -71,6 +74,9 @@ func (w why) explain(ctx context.Context, name, source string) error {
 	}
 	if dispatch.Forged(e.subject, e.Event) {
 		return fmt.Errorf("event %s is judged by no rule: its type %s is for jet-bus itself, and it came from elsewhere", e.ID(), e.Type())
+	}
+	if w.paused, err = pausedRules(ctx, w.bus); err != nil {
+		return err
 	}
 	sets, judged, err := w.inForce(ctx, e.seq)
 	if err != nil {
@@ -244,11 +250,16 @@ type verdictLine struct {
 	Missing string         `json:"missing,omitempty"`
 	Values  map[string]any `json:"values,omitempty"`
 	Error   string         `json:"error,omitempty"`
+	// Terms is what the rule asks for its job, in words.
+	Terms []string `json:"terms,omitempty"`
+	// Paused is set if the rule has left the event for when it is resumed.
+	Paused *control.Pause `json:"paused,omitempty"`
 }
 
 func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 	line := verdictLine{Rule: v.Rule.Name, Outcome: v.Outcome, Place: v.Rule.Pos.String()}
 	if v.Outcome == rules.Fired {
+		line.Terms = v.Action.Terms()
 		id := queue.ID(e.Source(), e.ID(), v.Rule.Name, "")
 		rec, err := w.queue.Get(ctx, id)
 		switch {
@@ -260,6 +271,8 @@ func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 			if err := queue.Check(dispatch.Job(w.content, v, e.Event, e.seq)); err != nil {
 				v.Outcome, v.Err = rules.Failed, err
 				line.Outcome = v.Outcome
+			} else if p, ok := w.paused[v.Rule.Name]; ok && p.From <= e.seq {
+				line.Paused = &p
 			}
 		}
 	}
@@ -282,15 +295,27 @@ func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 	return nil
 }
 
+func (w why) fired(name string, line verdictLine) {
+	switch p := line.Paused; {
+	case line.Job != "":
+		w.printf("  %s: fired; job %s is %s\n", name, line.Job[:shortID], line.State)
+	case p == nil:
+		w.printf("  %s: fired; its job is not stored (yet, or no longer)\n", name)
+	case p.Resuming:
+		w.printf("  %s: fires; the rule is being resumed and has not come to this event yet\n", name)
+	default:
+		w.printf("  %s: fires; the rule is %s; it will be judged at resume\n", name, proc.Printable(pauseState(*p)))
+	}
+	if len(line.Terms) > 0 {
+		w.printf("    %s\n", proc.Printable(strings.Join(line.Terms, "; ")))
+	}
+}
+
 func (w why) print(v rules.Verdict, line verdictLine) {
 	name := proc.Printable(v.Rule.Name)
 	switch v.Outcome {
 	case rules.Fired:
-		if line.Job == "" {
-			w.printf("  %s: fired; its job is not stored (yet, or no longer)\n", name)
-			return
-		}
-		w.printf("  %s: fired; job %s is %s\n", name, line.Job[:shortID], line.State)
+		w.fired(name, line)
 	case rules.NotCandidate:
 		w.printf("  %s: not fired; it is for %s\n", name, proc.Printable(strings.Join(v.Rule.On, ", ")))
 	case rules.Disabled:

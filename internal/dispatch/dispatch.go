@@ -3,16 +3,13 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/rules"
@@ -29,6 +26,9 @@ const (
 	// on at once.
 	inHand, workers = 256, 16
 	retryAfter      = time.Second
+	// closing is how long the resume of a rule goes on after the rule judges new
+	// events again, for dispatchers that do not know it yet.
+	closing = 30 * time.Second
 )
 
 // Content is what events are matched with: a rule set, and the bundle that holds
@@ -36,6 +36,9 @@ const (
 type Content struct {
 	Set    *rules.Set
 	Bundle string
+	// Hosts, if set, returns the hosts that an action will touch, sorted; nil if
+	// that cannot be known before it runs. It is called by several goroutines.
+	Hosts func(*rules.Action) []string
 }
 
 // Activation is the record of a rule set coming into force, kept with its
@@ -50,7 +53,7 @@ type Activation struct {
 	By string `json:"by,omitempty"`
 }
 
-// Dispatcher makes jobs of events. Use must be called before Run.
+// Dispatcher makes jobs of events. Use must be called before Run and CatchUp.
 type Dispatcher struct {
 	// Name tells it from other dispatchers on the same bus; empty if it is alone.
 	// Each judges the events that it takes with its own set. Set it before Use.
@@ -61,16 +64,20 @@ type Dispatcher struct {
 	lease queue.Timing
 	log   *slog.Logger
 
-	// mu is held for reading while an event is judged, for writing while the
+	// mu is held while an event gets the content it is judged with, and while the
 	// content changes: it tells exactly which set judged which event.
-	mu      sync.RWMutex
+	mu      sync.Mutex
 	content Content
-	judged  atomic.Uint64 // highest sequence judged
+	judged  uint64 // highest sequence that got its content
+
+	pauses  pauses
+	now     func() time.Time // for intervals
+	closing time.Duration
 }
 
 // New returns a dispatcher. The lease is that of the queues it opens.
 func New(b *bus.Bus, q *queue.Queue, lease queue.Timing, log *slog.Logger) *Dispatcher {
-	return &Dispatcher{bus: b, queue: q, lease: lease, log: log}
+	return &Dispatcher{bus: b, queue: q, lease: lease, log: log, now: time.Now, closing: closing}
 }
 
 // Use puts a rule set in force for the events that follow: it opens the queues
@@ -110,7 +117,7 @@ func (d *Dispatcher) record(ctx context.Context, cons jetstream.Consumer, c Cont
 		return err
 	}
 	// Events that were handed out and not judged yet will be by this set.
-	since := max(d.judged.Load(), info.AckFloor.Stream) + 1
+	since := max(d.judged, info.AckFloor.Stream) + 1
 	a := Activation{RuleSet: c.Set.Digest(), Bundle: c.Bundle, Since: since, By: d.Name}
 	own, other := last(all, d.Name)
 	if d.Name != "" && other.By != "" && (other.RuleSet != a.RuleSet || other.Bundle != a.Bundle) {
@@ -157,6 +164,11 @@ func Activations(ctx context.Context, b *bus.Bus) ([]Activation, error) {
 }
 
 func (d *Dispatcher) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	// Whoever holds back events has paused the consumer; it must stay so.
+	var held *time.Time
+	if old, err := d.bus.JS.Consumer(ctx, bus.StreamEvents, bus.ConsumerDispatch); err == nil && old.CachedInfo().Paused {
+		held = old.CachedInfo().Config.PauseUntil
+	}
 	cons, err := d.bus.JS.CreateOrUpdateConsumer(ctx, bus.StreamEvents, jetstream.ConsumerConfig{
 		Durable:       bus.ConsumerDispatch,
 		Description:   "hands events to the rules",
@@ -164,184 +176,10 @@ func (d *Dispatcher) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		AckWait:       ackWait,
 		MaxDeliver:    -1,
 		MaxAckPending: 2000,
+		PauseUntil:    held,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the consumer of events: %w", err)
 	}
 	return cons, nil
-}
-
-// Run takes events until ctx ends, and returns when those in hand are done with.
-// It outlasts a bus that has no leader for a while.
-func (d *Dispatcher) Run(ctx context.Context) error {
-	if d.Name != "" {
-		defer d.retire(ctx) // last, when none is in hand
-	}
-	sem := make(chan struct{}, workers)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for {
-		err := d.take(ctx, func(msg jetstream.Msg) {
-			sem <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-sem }()
-				d.handle(ctx, msg)
-			})
-		})
-		if ctx.Err() != nil {
-			return nil
-		}
-		// Made anew, a consumer that somebody deleted would give all events again:
-		// that is for whoever starts us again to decide.
-		_, gone := d.bus.JS.Consumer(ctx, bus.StreamEvents, bus.ConsumerDispatch)
-		if errors.Is(gone, jetstream.ErrConsumerNotFound) || d.bus.Conn.IsClosed() {
-			return err
-		}
-		d.log.Warn("no events at the moment", slog.Any("err", err))
-		pause(ctx)
-	}
-}
-
-// take gives the events to handle until ctx ends, or the consumer is gone.
-func (d *Dispatcher) take(ctx context.Context, handle func(jetstream.Msg)) error {
-	cons, err := d.consumer(ctx)
-	if err != nil {
-		return err
-	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(inHand), jetstream.PullHeartbeat(heartbeat))
-	if err != nil {
-		return fmt.Errorf("take events: %w", err)
-	}
-	// Those already fetched come through the loop, to be given back: kept, they
-	// would be handed out again only after ackWait.
-	defer context.AfterFunc(ctx, it.Drain)()
-	for {
-		msg, err := it.Next()
-		switch {
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
-			return fmt.Errorf("take events: %w", err) // the connection or the consumer is gone
-		case err == nil && ctx.Err() != nil:
-			_ = msg.Nak()
-		case err == nil:
-			handle(msg)
-		default:
-			d.log.Warn("no events at the moment", slog.Any("err", err))
-			pause(ctx)
-		}
-	}
-}
-
-// pause waits a moment, so that a bus that does not answer is not asked all the
-// time.
-func pause(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(retryAfter):
-	}
-}
-
-// handle makes the jobs of one event.
-func (d *Dispatcher) handle(ctx context.Context, msg jetstream.Msg) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		d.log.Error("event without metadata", slog.Any("err", err))
-		return
-	}
-	seq := meta.Sequence.Stream
-	log := d.log.With(slog.Uint64("seq", seq))
-	e, err := bus.DecodeEvent(msg.Headers(), msg.Data())
-	if err != nil {
-		// It stays on the stream for people to look at; no rule can judge it.
-		log.Error("event cannot be read", slog.Any("err", err))
-		_ = msg.Term()
-		return
-	}
-	log = log.With(slog.String("event", e.ID()), slog.String("type", e.Type()))
-	if Forged(msg.Subject(), e) {
-		log.Warn("event is not judged, its type is for jet-bus itself", slog.String("source", e.Source()))
-		_ = msg.Ack()
-		return
-	}
-	if err := d.judge(ctx, log, e, seq); err != nil {
-		log.Warn("event is tried again", slog.Any("err", err))
-		_ = msg.NakWithDelay(retryAfter)
-		return
-	}
-	if err := msg.Ack(); err != nil {
-		log.Warn("event not acknowledged", slog.Any("err", err)) // it comes again, and makes no second job
-	}
-}
-
-// Forged reports whether an event stored on subject claims to come from jet-bus
-// itself and does not: its type is one of ours, and its class is not. No rule
-// judges such an event.
-func Forged(subject string, e events.Event) bool {
-	return events.OwnType(e.Type()) && subject != bus.EventSubject(bus.ClassOwn, e.Type())
-}
-
-func (d *Dispatcher) judge(ctx context.Context, log *slog.Logger, e events.Event, seq uint64) error {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	for {
-		highest := d.judged.Load()
-		if seq <= highest || d.judged.CompareAndSwap(highest, seq) {
-			break
-		}
-	}
-	var errs []error // one rule's trouble is not another's
-	for _, v := range d.content.Set.Match(e) {
-		log := log.With(slog.String("rule", v.Rule.Name))
-		switch v.Outcome {
-		case rules.Fired:
-			j := Job(d.content, v, e, seq)
-			_, created, err := d.queue.Submit(ctx, j)
-			switch {
-			case errors.Is(err, queue.ErrTooLarge):
-				log.Warn("rule failed", slog.Any("err", err)) // and always would
-			case err != nil:
-				errs = append(errs, fmt.Errorf("rule %s: %w", v.Rule.Name, err))
-			default:
-				log.Info("rule fired", slog.String("job", j.ID), slog.Bool("created", created))
-			}
-		case rules.Failed:
-			log.Warn("rule failed", slog.Any("err", v.Err))
-		default:
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Job returns the job that a verdict makes of an event.
-func Job(c Content, v rules.Verdict, e events.Event, seq uint64) queue.Job {
-	a := v.Action
-	correlation := events.Extension(e, events.ExtCorrelation)
-	if correlation == "" {
-		correlation = e.ID()
-	}
-	return queue.Job{
-		ID:            queue.ID(e.Source(), e.ID(), v.Rule.Name, ""),
-		Rule:          v.Rule.Name,
-		RuleSet:       c.Set.Digest(),
-		Event:         &queue.EventRef{Source: e.Source(), ID: e.ID(), Type: e.Type(), Seq: seq},
-		CorrelationID: correlation,
-		Bundle:        c.Bundle,
-		Playbook:      a.Playbook,
-		Inventory:     a.Inventory,
-		Limit:         a.Limit,
-		Vars:          a.Vars,
-		Check:         a.Check,
-		Needs:         a.Needs,
-		Timeout:       a.Timeout,
-		OnRunnerLoss:  queue.OnLoss(a.OnRunnerLoss),
-	}
-}
-
-// Judged returns the sequence up to which every event has been judged and its
-// jobs stored. It needs no more than a viewer's rights.
-func Judged(ctx context.Context, b *bus.Bus) (uint64, error) {
-	cons, err := b.JS.Consumer(ctx, bus.StreamEvents, bus.ConsumerDispatch)
-	if err != nil {
-		return 0, fmt.Errorf("see how far the events are judged: %w", err)
-	}
-	return cons.CachedInfo().AckFloor.Stream, nil
 }

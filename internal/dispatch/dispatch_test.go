@@ -19,6 +19,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/bus/bustest"
 	"github.com/jet-bus/jet-bus/internal/queue"
+	"github.com/jet-bus/jet-bus/rules"
 )
 
 func TestOneJobForEachRuleThatFires(t *testing.T) {
@@ -55,6 +56,53 @@ func TestOneJobForEachRuleThatFires(t *testing.T) {
 		if diff := cmp.Diff(want, got.Job, cmpopts.IgnoreFields(queue.Job{}, "Created", "First")); diff != "" {
 			t.Errorf("job of %s (-want +got)\n%s", want.Rule, diff)
 		}
+	}
+}
+
+// Jobs are stored in the order of their events, so that they take their turns in it.
+func TestJobsKeepTheOrderOfTheirEvents(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var last uint64
+	for i := range 300 {
+		last = l.publish(bus.ClassExternal, l.event("com.example.deploy", fmt.Sprintf("e%d", i), "2.0"))
+	}
+	l.start(l.bus, deployRules)
+	l.judged(last)
+	l.inOrder("deploy")
+	l.inOrder("audit")
+}
+
+// What a rule asks for its jobs reaches their records, and so do the hosts that
+// the content knows of.
+func TestJobHasWhatTheRuleAsksFor(t *testing.T) {
+	t.Parallel()
+	l := lab{T: t}
+	set := l.set(`
+rules:
+  - name: r
+    on: com.example.deploy
+    run:
+      playbook: p.yml
+      priority: 7
+      retry: {attempts: 4, backoff: 5s}
+      concurrency: {key: "v${{ event.data.version }}", policy: replace}
+      approval: {expires: 2h}
+      share_hosts: true
+`)
+	e := l.event("com.example.deploy", "e1", "3")
+	hosts := func(a *rules.Action) []string { return []string{"of " + a.Playbook} }
+	j := Job(Content{Set: set, Hosts: hosts}, set.Match(e)[0], e, 1)
+	got := queue.Job{
+		Priority: j.Priority, Retry: j.Retry, Concurrency: j.Concurrency, Approval: j.Approval, SharesHosts: j.SharesHosts, Hosts: j.Hosts,
+	}
+	want := queue.Job{
+		Priority: 7, Retry: &queue.Retry{Attempts: 4, Backoff: 5 * time.Second},
+		Concurrency: &queue.Concurrency{Key: "v3", Policy: queue.Replace}, Approval: &queue.Approval{Expires: 2 * time.Hour},
+		SharesHosts: true, Hosts: []string{"of p.yml"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("job (-want +got)\n" + diff)
 	}
 }
 

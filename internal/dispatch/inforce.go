@@ -61,7 +61,7 @@ func (d *Dispatcher) retire(ctx context.Context) {
 	defer cancel()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.write(ctx, Activation{Since: d.judged.Load() + 1, By: d.Name}); err != nil {
+	if err := d.write(ctx, Activation{Since: d.judged + 1, By: d.Name}); err != nil {
 		d.log.Warn("the end of a rule set is not recorded", slog.Any("err", err))
 	}
 }

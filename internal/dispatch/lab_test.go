@@ -2,8 +2,10 @@ package dispatch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,10 +74,16 @@ type running struct {
 }
 
 // start runs a dispatcher on b until the test ends or stop is called.
-func (l lab) start(b *bus.Bus, text string) running {
+func (l lab) start(b *bus.Bus, text string) running { return l.begin(b, time.Now, text) }
+
+// startAt is start with a clock.
+func (l lab) startAt(c *clock, text string) running { return l.begin(l.bus, c.now, text) }
+
+func (l lab) begin(b *bus.Bus, now func() time.Time, text string) running {
 	l.Helper()
 	out := &logText{}
 	d := New(b, queue.New(b, nil), queue.DefaultTiming, slog.New(slog.NewTextHandler(out, nil)))
+	d.now = now
 	if err := d.Use(l.Context(), Content{Set: l.set(text), Bundle: "b1"}); err != nil {
 		l.Fatal(err)
 	}
@@ -107,6 +115,64 @@ func (t *logText) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.buf.String()
+}
+
+// lines returns the lines that contain text.
+func (t *logText) lines(text string) (out []string) {
+	for line := range strings.Lines(t.String()) {
+		if strings.Contains(line, text) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// inOrder checks that the jobs of a rule were stored in the order of their events.
+func (l lab) inOrder(rule string) {
+	l.Helper()
+	list, err := l.queue.List(l.Context(), queue.ListOptions{})
+	if err != nil {
+		l.Fatal(err)
+	}
+	slices.SortFunc(list, func(a, b queue.Record) int { return cmp.Compare(a.First, b.First) })
+	var last uint64
+	for _, r := range list {
+		if r.Rule != rule {
+			continue
+		}
+		if r.Event.Seq < last {
+			l.Errorf("the job of event %d was stored after that of event %d", r.Event.Seq, last)
+		}
+		last = r.Event.Seq
+	}
+}
+
+// seqOf returns the sequence of an event by its id.
+func (l lab) seqOf(id string) (seq uint64) {
+	l.Helper()
+	for m, err := range l.bus.Tail(l.Context(), bus.StreamEvents, bus.AllEvents, bus.TailOptions{}) {
+		if err != nil {
+			l.Fatal(err)
+		}
+		if e, err := bus.DecodeEvent(m.Header, m.Data); err == nil && e.ID() == id {
+			seq = m.Seq
+		}
+	}
+	return seq
+}
+
+// own returns the last event of our own of a type.
+func (l lab) own(typ string) events.Event {
+	l.Helper()
+	m, err := l.bus.Last(l.Context(), bus.StreamEvents, bus.EventSubject(bus.ClassOwn, typ))
+	if err != nil {
+		l.Fatal(err)
+	}
+	e, err := bus.DecodeEvent(m.Header, m.Data)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return e
 }
 
 func (l lab) event(typ, id, version string) events.Event {

@@ -115,35 +115,16 @@ func Check(j Job) error {
 	if err != nil {
 		return fmt.Errorf("encode job %s: %w", j.ID, err)
 	}
+	return fits(data)
+}
+
+// fits finds out whether the record of a new job is small enough.
+func fits(data []byte) error {
 	if len(data) > MaxRecord {
 		return fmt.Errorf("%w: %d KiB, most of it variables, and %d KiB is the most; give it less of the event",
 			ErrTooLarge, len(data)>>10, MaxRecord>>10)
 	}
 	return nil
-}
-
-// Submit stores j under its id, as pending or, if it needs an approval, as
-// unapproved. It may be repeated: a job that exists already is left as it is,
-// fresh is false, and the stored record is returned. When the job's turn comes,
-// the [Scheduler] wakes a runner.
-func (q *Queue) Submit(ctx context.Context, j Job) (r Record, fresh bool, err error) {
-	j = created(j, q.now())
-	if err := Check(j); err != nil {
-		return r, false, err
-	}
-	rev, err := q.put(ctx, j, 0)
-	switch {
-	case err == nil:
-		j.First = rev
-		r, fresh = Record{Job: j, Rev: rev}, true
-	case errors.Is(err, bus.ErrConflict):
-		if r, err = q.Get(ctx, j.ID); err != nil {
-			return r, false, err
-		}
-	default:
-		return r, false, err
-	}
-	return r, fresh, nil
 }
 
 // put stores j if the record's last revision is rev; zero means that there must

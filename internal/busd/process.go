@@ -275,6 +275,9 @@ func (p *Process) Run(ctx context.Context) error {
 		return p.alone(ctx, "janitor", (&queue.Janitor{Queue: p.Queue}).Run)
 	})
 	start("resume rules", func(ctx context.Context) error { return p.alone(ctx, "resume", p.dispatcher.CatchUp) })
+	start("sweep runs by hand", func(ctx context.Context) error {
+		return p.alone(ctx, "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
+	})
 	start("serve webhooks", p.serveHTTP)
 	if p.server != nil {
 		start("keep the store", p.watchStore)

@@ -15,14 +15,16 @@ const helpWidth = 100
 type flagGroup struct {
 	title string
 	*cobra.Command
+	// inherited names flags of all commands that the help shows in this group.
+	inherited []string
 }
 
 // newFlagGroup returns a group without flags.
-func newFlagGroup(title string) flagGroup { return flagGroup{title, &cobra.Command{}} }
+func newFlagGroup(title string) flagGroup { return flagGroup{title: title, Command: &cobra.Command{}} }
 
 // bindGroups gives a command the flags of groups. Its help shows them in that
-// order, then --json, then the text. The flags that say where the bus is it does
-// not show: commands with groups are for work without one.
+// order, then --json, then the text. Other flags of all commands it shows only where
+// a group names them.
 func bindGroups(cmd *cobra.Command, text string, groups ...flagGroup) {
 	for _, g := range groups {
 		g.Flags().SortFlags = false
@@ -32,7 +34,13 @@ func bindGroups(cmd *cobra.Command, text string, groups ...flagGroup) {
 		var b strings.Builder
 		fmt.Fprintf(&b, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
 		for _, g := range groups {
-			fmt.Fprintf(&b, "\n%s:\n%s", g.title, g.Flags().FlagUsagesWrapped(helpWidth))
+			shown := newFlagGroup(g.title)
+			shown.Flags().SortFlags = false
+			shown.Flags().AddFlagSet(g.Flags())
+			for _, name := range g.inherited {
+				shown.Flags().AddFlag(cmd.InheritedFlags().Lookup(name))
+			}
+			fmt.Fprintf(&b, "\n%s:\n%s", g.title, shown.Flags().FlagUsagesWrapped(helpWidth))
 		}
 		if json := cmd.InheritedFlags().Lookup("json"); json != nil {
 			global := newFlagGroup("Global Flags")

@@ -41,27 +41,55 @@ func (a *app) jobsCommand() *cobra.Command {
 			if since > 0 {
 				o.Since = time.Now().Add(-since)
 			}
-			jobs, err := queue.New(b, nil).List(cmd.Context(), o)
+			q := queue.New(b, nil)
+			jobs, err := q.List(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
-			return a.jobs(jobs, state)
+			if state != "" {
+				jobs = slices.DeleteFunc(jobs, func(r queue.Record) bool { return string(r.State) != state })
+			}
+			waiting, err := a.waiting(cmd.Context(), q, jobs)
+			if err != nil {
+				return err
+			}
+			return a.jobs(jobs, waiting)
 		},
 	}
 	cmd.Flags().DurationVar(&since, "since", 0, "only jobs that changed within this time, such as 2h")
-	cmd.Flags().StringVar(&state, "state", "", "only jobs in this `state`: pending, running, cancelling, succeeded, failed, cancelled, timed_out or dead")
-	cmd.AddCommand(a.jobShowCommand(), a.jobWatchCommand(), a.jobOutputCommand(), a.jobCancelCommand())
+	cmd.Flags().StringVar(&state, "state", "", fmt.Sprintf("only jobs in this `state`, one of %v", queue.States()))
+	cmd.AddCommand(
+		a.jobShowCommand(), a.jobWatchCommand(), a.jobOutputCommand(), a.jobCancelCommand(), a.jobDeadCommand(), a.jobRetryCommand(),
+		a.jobApproveCommand(), a.jobRejectCommand(),
+	)
 	return cmd
 }
 
-func (a *app) jobs(jobs []queue.Record, state string) error {
-	rows := [][]string{{"JOB", "STATE", "RULE", "PLAYBOOK", "ATTEMPT", "RUNNER", "CREATED", "EVENT"}}
+// jobLine is a job as --json prints it.
+type jobLine struct {
+	queue.Job
+	WaitsFor string `json:"waits_for,omitempty"`
+}
+
+// waiting says what those of the jobs wait for that do, by id.
+func (a *app) waiting(ctx context.Context, q *queue.Queue, jobs []queue.Record) (map[string]string, error) {
+	waits := func(r queue.Record) bool { return r.State == queue.Pending || r.State == queue.Unapproved }
+	if !slices.ContainsFunc(jobs, waits) {
+		return nil, nil
+	}
+	// Who they wait for may be none of those that are shown.
+	all, err := q.List(ctx, queue.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return q.WaitingAll(ctx, all)
+}
+
+func (a *app) jobs(jobs []queue.Record, waiting map[string]string) error {
+	rows := [][]string{{"JOB", "STATE", "RULE", "PLAYBOOK", "ATTEMPT", "RUNNER", "CREATED", "EVENT", "WAITS FOR"}}
 	for _, j := range jobs {
-		if state != "" && string(j.State) != state {
-			continue
-		}
 		if a.json {
-			if err := a.line(j.Job); err != nil {
+			if err := a.line(jobLine{j.Job, waiting[j.ID]}); err != nil {
 				return err
 			}
 			continue
@@ -71,13 +99,22 @@ func (a *app) jobs(jobs []queue.Record, state string) error {
 			event = j.Event.ID
 		}
 		rows = append(rows, []string{
-			j.ID[:shortID], string(j.State), j.Rule, j.Playbook, strconv.Itoa(j.Attempt), j.Runner, stamp(j.Created), event,
+			j.ID[:shortID], string(j.State), cause(j.Job), j.Playbook, strconv.Itoa(j.Attempt), j.Runner, stamp(j.Created), event,
+			waiting[j.ID],
 		})
 	}
 	if a.json {
 		return nil
 	}
 	return table(a.env.Stdout, rows)
+}
+
+// cause names what made a job, in a word: its rule, or who runs it by hand.
+func cause(j queue.Job) string {
+	if j.Rule == "" && j.StartedBy != "" {
+		return "by " + j.StartedBy
+	}
+	return j.Rule
 }
 
 // withJob opens the bus and finds the job that an id or its beginning names.
@@ -103,10 +140,14 @@ func (a *app) jobShowCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withJob(cmd.Context(), args[0], func(q *queue.Queue, rec queue.Record) error {
-				if a.json {
-					return a.line(rec.Job)
+				why, err := q.Waiting(cmd.Context(), rec)
+				if err != nil {
+					return err
 				}
-				a.showJob(rec.Job)
+				if a.json {
+					return a.line(jobLine{rec.Job, why})
+				}
+				a.showJob(rec.Job, why)
 				printer := report.NewPrinter(a.env.Stdout, a.env.Terminal)
 				kept := 0
 				for u, err := range q.History(cmd.Context(), rec.ID) {
@@ -128,7 +169,7 @@ func (a *app) jobShowCommand() *cobra.Command {
 	}
 }
 
-func (a *app) showJob(j queue.Job) {
+func (a *app) showJob(j queue.Job, waitsFor string) {
 	row := func(name, format string, args ...any) {
 		a.printf("%-12s %s\n", name, proc.Printable(fmt.Sprintf(format, args...)))
 	}
@@ -137,14 +178,32 @@ func (a *app) showJob(j queue.Job) {
 	if j.Reason != "" {
 		row("reason", "%s", j.Reason)
 	}
+	if waitsFor != "" {
+		row("waits for", "%s", waitsFor)
+	}
+	if j.StartedBy != "" {
+		row("run by", "%s", j.StartedBy)
+	}
+	if j.ApprovedBy != "" {
+		row("approved by", "%s", j.ApprovedBy)
+	}
+	if j.RetryOf != "" {
+		row("again", "once more what job %s was", j.RetryOf)
+	}
 	if j.Rule != "" {
 		row("rule", "%s (rule set %s)", j.Rule, j.RuleSet[:min(len(j.RuleSet), shortID)])
 	}
 	if j.Event != nil {
 		row("event", "%s, %s from %s, sequence %d", j.Event.ID, j.Event.Type, j.Event.Source, j.Event.Seq)
 	}
-	row("playbook", "%s of content %s", j.Playbook, j.Bundle[:min(len(j.Bundle), shortID)])
-	row("inventory", "%s", j.Inventory)
+	if j.Bundle == "" {
+		row("playbook", "%s", j.Playbook)
+	} else {
+		row("playbook", "%s of content %s", j.Playbook, j.Bundle[:min(len(j.Bundle), shortID)])
+	}
+	if j.Inventory != "" {
+		row("inventory", "%s", j.Inventory)
+	}
 	if len(j.Limit) > 0 {
 		row("limit", "%s", strings.Join(j.Limit, ", "))
 	}
@@ -161,13 +220,27 @@ func (a *app) showJob(j queue.Job) {
 	for _, k := range slices.Sorted(maps.Keys(j.Needs)) {
 		row("needs", "%s=%s", k, j.Needs[k])
 	}
-	row("attempt", "%d", j.Attempt)
+	if j.Priority != 0 {
+		row("priority", "%d", j.Priority)
+	}
+	if j.Concurrency != nil {
+		row("key", "%s", j.Concurrency.Key)
+	}
+	row("attempt", "%s", attempts(j))
 	if j.Runner != "" {
 		row("runner", "%s", j.Runner)
 	}
 	row("created", "%s", stamp(j.Created))
 	row("started", "%s", stamp(j.Started))
 	row("finished", "%s", stamp(j.Finished))
+}
+
+// attempts counts those of a job, and of how many.
+func attempts(j queue.Job) string {
+	if j.Retry == nil {
+		return strconv.Itoa(j.Attempt)
+	}
+	return fmt.Sprintf("%d; %d failed of %d that may", j.Attempt, j.Failures, j.Retry.Attempts)
 }
 
 // update prints one step of a job.
@@ -237,32 +310,6 @@ func (a *app) watch(ctx context.Context, q *queue.Queue, rec queue.Record) error
 		return proc.ErrSilent
 	}
 	return nil
-}
-
-func (a *app) jobCancelCommand() *cobra.Command {
-	var reason string
-	cmd := &cobra.Command{
-		Use:   "cancel ID",
-		Short: "End a job",
-		Long: `cancel ends a job: at once if no runner has it, else its runner stops the
-commands it started and the job is cancelled when it has. Watch it for that.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withJob(cmd.Context(), args[0], func(q *queue.Queue, rec queue.Record) error {
-				rec, err := q.Cancel(cmd.Context(), rec.ID, reason)
-				if err != nil {
-					return err
-				}
-				if a.json {
-					return a.line(rec.Job)
-				}
-				a.printf("job %s is %s\n", rec.ID[:shortID], rec.State)
-				return nil
-			})
-		},
-	}
-	cmd.Flags().StringVar(&reason, "reason", "cancelled by an operator", "`why`, for the record")
-	return cmd
 }
 
 func (a *app) runnersCommand() *cobra.Command {

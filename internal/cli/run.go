@@ -21,7 +21,7 @@ func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run PLAYBOOK... [-i INVENTORY]",
-		Short: "Run playbooks, with no bus",
+		Short: "Run playbooks from here, with no bus or as a job of one",
 		Long: `run runs playbooks on the hosts of an inventory, with no bus at all: one after
 the other, as one run, in which facts and saved values stay known.
 
@@ -32,7 +32,8 @@ events need a bus, which is found as the other commands find it.`,
 		Example: `  jet run site.yml -i inventory
   jet run site.yml -i inventory --check --diff --limit 'web*,!web3'
   jet run site.yml -i inventory --tags config --ask-sudo-password
-  jet run site.yml --connection local -e '{"version": "2.0"}' -e @vars.yml`,
+  jet run site.yml --connection local -e '{"version": "2.0"}' -e @vars.yml
+  jet run site.yml -i inventory --as-job --bus /var/lib/jet-bus`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("name a playbook, or several")

@@ -35,6 +35,9 @@ type runFlags struct {
 	port              int
 	askLogin, askSudo bool
 
+	// With a bus.
+	asJob bool
+
 	// What to print.
 	verbose                      bool
 	log                          string
@@ -79,7 +82,11 @@ func (f *runFlags) bind(cmd *cobra.Command) {
 	output.Flags().BoolVar(&f.listHosts, "list-hosts", false, "print the hosts they would run on, and run nothing")
 	output.Flags().BoolVar(&f.syntax, "syntax-check", false, "read all files, print all faults, and run nothing")
 
-	bindGroups(cmd, runHelp, where, what, how, reach, output)
+	onBus := newFlagGroup("With a bus")
+	onBus.Flags().BoolVar(&f.asJob, "as-job", false, "run as a job of the bus: wait for hosts that other jobs hold, hold them, and put the results there")
+	onBus.inherited = []string{"bus", "server", "creds", "ca"}
+
+	bindGroups(cmd, runHelp, where, what, how, reach, onBus, output)
 	_ = cmd.Flags().MarkHidden("threads") // it is there
 }
 
@@ -98,7 +105,8 @@ standard input, a line each, that of the login first.
 
 Exit codes:
     0  every host is as asked
-    1  a host failed or could not be reached, or a file has faults
+    1  a host failed or could not be reached, a file has faults, or with --as-job:
+       the job was cancelled, or lost its bus
     2  wrong usage
     3  with --check --exit-changed: something would be changed, nothing failed
   130  stopped by SIGINT, 143 by SIGTERM`

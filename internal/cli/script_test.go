@@ -36,6 +36,10 @@ import (
 //	judged                      waits until every event is judged
 //	job VAR SOURCE EVENT RULE [STATE]
 //	                            sets VAR to the id of the job, once it is stored (in the state)
+//	submit VAR FILE             stores the job in FILE, of the content in force, and sets VAR to its id
+//	hand VAR STATE              sets VAR to the id of the one job by hand in the state, once there is one
+//	nohand                      waits until nothing is left of runs by hand but their records
+//	appears FILE TEXT           waits until TEXT is in FILE
 //	lines FILE N TYPE           checks that FILE is N lines of JSON, events of TYPE
 //	types FILE WANT             checks that the events in FILE are of the types in WANT
 //	exitcode N ARGS...          runs jet and checks its exit code
@@ -53,7 +57,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"envsubst": envsubst, "bus": startBus, "reload": reload, "forge": forge, "judged": judged, "job": job, "lines": lines,
-			"types": types, "exitcode": exitCode,
+			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "appears": appears,
 		},
 	})
 }
@@ -165,6 +169,58 @@ func job(ts *testscript.TestScript, _ bool, args []string) {
 		return err == nil && (len(args) < 5 || string(rec.State) == args[4]), err
 	})
 	ts.Setenv(args[0], id)
+}
+
+func submit(ts *testscript.TestScript, _ bool, args []string) {
+	p := theBus(ts)
+	var j queue.Job
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &j))
+	active, err := dispatch.Activations(context.Background(), p.Bus)
+	ts.Check(err)
+	j.ID, j.Bundle = queue.NewID(), active[len(active)-1].Bundle
+	_, _, err = p.Queue.Submit(context.Background(), j)
+	ts.Check(err)
+	ts.Setenv(args[0], j.ID)
+}
+
+func hand(ts *testscript.TestScript, _ bool, args []string) {
+	q := theBus(ts).Queue
+	until(ts, "for a job by hand that is "+args[1], func(ctx context.Context) (bool, error) {
+		all, err := q.List(ctx, queue.ListOptions{})
+		for _, r := range all {
+			if r.StartedBy != "" && string(r.State) == args[1] {
+				ts.Setenv(args[0], r.ID)
+				return true, nil
+			}
+		}
+		return false, err
+	})
+}
+
+func noHand(ts *testscript.TestScript, _ bool, _ []string) {
+	p := theBus(ts)
+	until(ts, "for nothing to be left of runs by hand", func(ctx context.Context) (bool, error) {
+		jobs, err := p.Bus.JS.Stream(ctx, bus.StreamJobs)
+		if err != nil {
+			return false, err
+		}
+		queues, err := p.Bus.JS.Stream(ctx, "KV_"+bus.BucketQueues)
+		if err != nil {
+			return false, err
+		}
+		runners, err := p.Queue.Runners(ctx)
+		return jobs.CachedInfo().State.Consumers == 1 && queues.CachedInfo().State.Msgs == 1 && len(runners) == 1, err
+	})
+}
+
+func appears(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, fmt.Sprintf("for %q to appear in %s", args[1], args[0]), func(context.Context) (bool, error) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if errors.Is(err, os.ErrNotExist) {
+			return false, nil
+		}
+		return strings.Contains(string(text), args[1]), err
+	})
 }
 
 func lines(ts *testscript.TestScript, _ bool, args []string) {

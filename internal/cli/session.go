@@ -25,6 +25,8 @@ type session struct {
 	// hosts are those that the run may touch, sorted.
 	hosts   []string
 	options engine.Options
+	// run is what runs them.
+	run func(context.Context, *engine.Playbook, *inventory.Inventory, engine.Options) (engine.Summary, error)
 }
 
 // play runs the playbooks and shows what happens.
@@ -48,16 +50,26 @@ func (a *app) play(ctx context.Context, s session) (err error) {
 	if s.options.LoginPassword, s.options.SudoPassword, err = a.passwords(ctx, s.flags); err != nil {
 		return err
 	}
-	d := &display{}
-	if !a.json {
-		d = a.display(s.flags)
-		defer func() { _ = d.close() }()
+	if s.flags.asJob {
+		return a.playAsJob(ctx, s, to)
 	}
 	name = "/runs/" + uuid.NewString()
 	p := publisher{app: a, run: name}
 	defer p.close()
 	s.options.Publish = p.publish
-	return a.perform(ctx, s, report.NewStream(name, to...), d)
+	s.run = engine.Run
+	return a.show(ctx, s, name, to)
+}
+
+// show runs the playbooks for people to see, and for the writers as events from
+// source.
+func (a *app) show(ctx context.Context, s session, source string, to []io.Writer) error {
+	d := &display{}
+	if !a.json {
+		d = a.display(s.flags)
+		defer func() { _ = d.close() }()
+	}
+	return a.perform(ctx, s, report.NewStream(source, to...), d)
 }
 
 // perform runs the playbooks. A step that cannot be shown ends the run.
@@ -80,7 +92,7 @@ func (a *app) perform(ctx context.Context, s session, stream *report.Stream, d *
 		Tags: s.options.Tags, SkipTags: s.options.SkipTags, StartAt: s.options.StartAt, Version: proc.Version(),
 		Started: started.UTC(),
 	})
-	sum, err := engine.Run(ctx, s.playbook, s.inventory, s.options)
+	sum, err := s.run(ctx, s.playbook, s.inventory, s.options)
 	finished := finish(sum, err, s.flags.exitChanged)
 	finished.Check, finished.Started = s.options.Check, started.UTC()
 	finished.DurationMS = report.Milliseconds(time.Since(started))

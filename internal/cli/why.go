@@ -241,10 +241,13 @@ func (w why) rules(ctx context.Context, bundle, dir string) (*rules.Set, error) 
 
 // verdictLine is the JSON form of a verdict.
 type verdictLine struct {
-	Rule    string         `json:"rule"`
-	Outcome rules.Outcome  `json:"outcome"`
-	Job     string         `json:"job,omitempty"`
-	State   queue.State    `json:"state,omitempty"`
+	Rule    string        `json:"rule"`
+	Outcome rules.Outcome `json:"outcome"`
+	Job     string        `json:"job,omitempty"`
+	State   queue.State   `json:"state,omitempty"`
+	// Waits says what the job waits for.
+	Waits string `json:"waits_for,omitempty"`
+
 	Clause  string         `json:"clause,omitempty"`
 	Place   string         `json:"place,omitempty"`
 	Missing string         `json:"missing,omitempty"`
@@ -265,6 +268,9 @@ func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 		switch {
 		case err == nil:
 			line.Job, line.State = rec.ID, rec.State
+			if line.Waits, err = w.queue.Waiting(ctx, rec); err != nil {
+				return err
+			}
 		case !errors.Is(err, queue.ErrNoJob):
 			return err
 		default:
@@ -299,6 +305,9 @@ func (w why) fired(name string, line verdictLine) {
 	switch p := line.Paused; {
 	case line.Job != "":
 		w.printf("  %s: fired; job %s is %s\n", name, line.Job[:shortID], line.State)
+		if line.Waits != "" {
+			w.printf("    it waits for %s\n", proc.Printable(line.Waits))
+		}
 	case p == nil:
 		w.printf("  %s: fired; its job is not stored (yet, or no longer)\n", name)
 	case p.Resuming:

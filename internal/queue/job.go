@@ -158,6 +158,9 @@ type Job struct {
 	SharesHosts bool `json:"shares_hosts,omitempty"`
 	// RetryOf is the job that somebody asked to have run again, as this one.
 	RetryOf string `json:"retry_of,omitempty"`
+	// StartedBy names who runs the job by hand; see [Queue.OpenHand]. It is empty
+	// for all others.
+	StartedBy string `json:"started_by,omitempty"`
 
 	State State `json:"state"`
 	// First is the sequence of the job's first revision; jobs take their turns in

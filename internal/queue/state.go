@@ -155,7 +155,7 @@ func lost(j Job, now time.Time) (Job, error) {
 	case j.State != Running:
 		return j, fmt.Errorf("lose a %s job: %w", j.State, errTransition)
 	case j.OnRunnerLoss == LossFail:
-		return finished(j, Failed, reason+"; the rule says not to run it again", now)
+		return finished(j, Failed, reason+"; it is not to be run again", now)
 	case j.Losses >= MaxLosses:
 		return finished(j, Dead, fmt.Sprintf("%s; it has lost %d runners, and gets no more", reason, j.Losses), now)
 	default:

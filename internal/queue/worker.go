@@ -43,6 +43,8 @@ type Worker struct {
 	Name string
 	// Labels decide which queues it serves.
 	Labels map[string]string
+	// Only, if set, is the one queue that is served, whatever the labels allow.
+	Only string
 	// Slots is how many jobs run at once; zero means one.
 	Slots int
 	// Prepare gets a job ready before it is claimed. It must not change anything
@@ -108,6 +110,9 @@ func (w *Worker) Work(ctx context.Context, drain <-chan struct{}) error {
 
 // queues returns the queues whose needs the labels satisfy.
 func (w *Worker) queues(ctx context.Context) ([]string, error) {
+	if w.Only != "" {
+		return []string{w.Only}, nil
+	}
 	var names []string
 	prefix := "$KV." + bus.BucketQueues + "."
 	for m, err := range w.Queue.bus.Tail(ctx, "KV_"+bus.BucketQueues, prefix+">", bus.TailOptions{}) {

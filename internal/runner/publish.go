@@ -11,13 +11,13 @@ import (
 
 // publish stores an event that the playbook of a job publishes, as a link in the
 // chain that the job belongs to. Attempts at a job publish the same events.
-func (r *Runner) publish(ctx context.Context, j queue.Job, p engine.Publication) (engine.Published, error) {
+func publish(ctx context.Context, b *bus.Bus, j queue.Job, p engine.Publication) (engine.Published, error) {
 	e, err := report.Publication("/jobs/"+j.ID, p)
 	if err != nil {
 		return engine.Published{}, err
 	}
 	j.Chain(&e)
-	ack, err := r.o.Bus.PublishEvent(ctx, bus.ClassExternal, e)
+	ack, err := b.PublishEvent(ctx, bus.ClassExternal, e)
 	if err != nil {
 		return engine.Published{}, err
 	}

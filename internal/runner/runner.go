@@ -180,34 +180,50 @@ func inside(dir, name string) (string, error) {
 
 // run runs a claimed job's playbook.
 func (r *Runner) run(ctx context.Context, l *queue.Lease, dir string, pb *engine.Playbook, inv *inventory.Inventory) queue.Outcome {
+	shown := func(text string) string { return relative(dir, text) }
+	sum, err := Play(ctx, r.o.Bus, l, pb, inv, engine.Options{
+		Dialer: r.dialer, Check: l.Job.Check, Limit: l.Job.Limit, ExtraVars: l.Job.Vars,
+	}, shown)
+	return Outcome(sum, err, shown)
+}
+
+// Play runs the playbook of a claimed job and puts the results of its tasks, and
+// the events that it publishes, onto the bus. The options' Publish is not used,
+// Report is told every step after the bus. shown says how the job's results show
+// text that may name files.
+func Play(ctx context.Context, b *bus.Bus, l *queue.Lease, pb *engine.Playbook, inv *inventory.Inventory,
+	o engine.Options, shown func(string) string,
+) (engine.Summary, error) {
 	// A result that cannot be handed over ends the run: nobody would know of it.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	sum, err := engine.Run(ctx, pb, inv, engine.Options{
-		Dialer:    r.dialer,
-		Check:     l.Job.Check,
-		Limit:     l.Job.Limit,
-		ExtraVars: l.Job.Vars,
-		Publish: func(ctx context.Context, p engine.Publication) (engine.Published, error) {
-			return r.publish(ctx, l.Job, p)
-		},
-		Report: func(e engine.Event) {
-			if e.Kind != engine.TaskFinished {
-				return
-			}
-			e.Message = relative(dir, e.Message)
+	o.Publish = func(ctx context.Context, p engine.Publication) (engine.Published, error) {
+		return publish(ctx, b, l.Job, p)
+	}
+	also := o.Report
+	o.Report = func(e engine.Event) {
+		if e.Kind == engine.TaskFinished {
+			e.Message = shown(e.Message)
 			t := report.Task(e)
-			t.Place = relative(dir, t.Place)
+			t.Place = shown(t.Place)
 			// Also what the end of the run has cut short: a result that is numbered
 			// and not stored would leave a gap. The lease bounds the wait.
 			if err := l.Report(context.WithoutCancel(ctx), t, report.Whole(e)); err != nil {
 				cancel(err)
 			}
-		},
-	})
+		}
+		if also != nil {
+			also(e)
+		}
+	}
+	return engine.Run(ctx, pb, inv, o)
+}
+
+// Outcome is how a job ends by what came of its run.
+func Outcome(sum engine.Summary, err error, shown func(string) string) queue.Outcome {
 	switch {
 	case err != nil:
-		return queue.Outcome{State: queue.Failed, Reason: relative(dir, err.Error())}
+		return queue.Outcome{State: queue.Failed, Reason: shown(err.Error())}
 	case sum.Failed():
 		return queue.Outcome{State: queue.Failed, Reason: sum.Why()}
 	default:

@@ -46,6 +46,8 @@ type page struct {
 	Runners []queue.RunnerInfo
 	Job     *queue.Record
 	Results []resultRow
+	// Waits says what jobs wait for, by id.
+	Waits map[string]string
 }
 
 type handler struct {
@@ -114,6 +116,9 @@ func (h *handler) overview(w http.ResponseWriter, r *http.Request) {
 		p.Jobs, err = h.queue.List(ctx, queue.ListOptions{Since: since})
 	}
 	if err == nil {
+		p.Waits, err = h.queue.WaitingAll(ctx, p.Jobs)
+	}
+	if err == nil {
 		p.Runners, err = h.queue.Runners(ctx)
 	}
 	slices.Reverse(p.Events)
@@ -136,6 +141,12 @@ func (h *handler) job(w http.ResponseWriter, r *http.Request) {
 		h.write(w, p, err)
 		return
 	}
+	why, err := h.queue.Waiting(ctx, rec)
+	if err != nil {
+		h.write(w, p, err)
+		return
+	}
+	p.Waits = map[string]string{rec.ID: why}
 	p.Results, err = h.results(ctx, rec.ID)
 	h.write(w, p, err)
 }

@@ -210,3 +210,28 @@ func TestOtherHosts(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatJobsWaitFor shows why a job does not run, and who runs one by hand.
+func TestWhatJobsWaitFor(t *testing.T) {
+	t.Parallel()
+	_, _, q, h := newPage(t)
+	waits, _, err := q.Submit(t.Context(), queue.Job{ID: queue.NewID(), Rule: "deploy", Approval: &queue.Approval{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hand, _, err := q.Submit(t.Context(), queue.Job{
+		ID: queue.NewID(), StartedBy: "alice@<desk>", RetryOf: waits.ID, Needs: map[string]string{"site": hostile},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const label = "a runner: none that is alive has the label site=&lt;script&gt;"
+	contains(t, get(t, h, "/", http.StatusOK), "unapproved, waits for an approval<td>deploy<td>", "pending, waits for "+label, "<td>by alice@&lt;desk&gt;<td>")
+	contains(t, get(t, h, "/jobs/"+waits.ID, http.StatusOK), "<p>It waits for an approval</p>", "<th>rule<td>deploy")
+	contains(t, get(t, h, "/jobs/"+hand.ID, http.StatusOK), "<p>It waits for "+label, "<th>run by<td>alice@&lt;desk&gt;",
+		`once more what job <a href="/jobs/`+waits.ID+`">`+waits.ID[:12]+"</a> was")
+	if _, err := q.Approve(t.Context(), waits.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, get(t, h, "/jobs/"+waits.ID, http.StatusOK), "pending", "<th>approved by<td>bob")
+}

@@ -40,6 +40,7 @@ const (
 	TypeReleasePublished = "dev.jet-bus.release.published.v1"
 	TypeHostProvisioned  = "dev.jet-bus.host.provisioned.v1"
 	TypeSourceFailed     = "dev.jet-bus.source.failed.v1"
+	TypeStoreRewound     = "dev.jet-bus.store.rewound.v1"
 )
 
 // Names of the extension attributes that jet-bus sets and reads.
@@ -198,6 +199,7 @@ func Types() []TypeInfo {
 		{Type: TypeReleasePublished, Doc: "A watched repository has a new release."},
 		{Type: TypeHostProvisioned, Doc: "A host was created by its provisioner."},
 		{Type: TypeSourceFailed, Doc: "A source of events cannot do its work."},
+		{Type: TypeStoreRewound, Doc: "The store had lost what it had accepted, and its operator accepted the loss."},
 	}
 	for i := range infos {
 		infos[i].Schema = schemaOf(infos[i].Type)

@@ -41,6 +41,8 @@ type Options struct {
 	// for a new one four GiB, or less where the disk is small. Of an external bus
 	// it bounds the streams, on each server.
 	MaxStore int64
+	// AcceptLoss goes on with a store that has lost what it had accepted.
+	AcceptLoss bool
 	// Hooks are the webhooks.
 	Hooks []webhook.Hook
 	// Lease is the timing of the job queues; zero means the default.

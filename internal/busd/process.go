@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/access"
@@ -44,6 +43,7 @@ type Process struct {
 	listener   net.Listener
 	http       *http.Server
 	group      *bus.Group // nil if events are stored one by one
+	water      *highWater
 }
 
 // Start starts everything but the work: events are accepted and dispatched once
@@ -113,6 +113,9 @@ func (p *Process) startServer(ctx context.Context) error {
 		return err
 	}
 	p.Queue = queue.New(p.Bus, p.log)
+	if err := p.Queue.Reopen(ctx, p.o.Lease); err != nil {
+		return err
+	}
 	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
 	p.dispatcher.Name = p.o.Name
 	return nil
@@ -120,12 +123,17 @@ func (p *Process) startServer(ctx context.Context) error {
 
 // embed starts the server in this process and makes the streams.
 func (p *Process) embed(ctx context.Context) (err error) {
+	water := &highWater{dir: p.o.Data, accept: p.o.AcceptLoss, sync: p.o.Sync, log: p.log}
 	p.server, err = busserver.Start(ctx, busserver.Options{
 		Dir: p.o.Data, Listen: p.o.Listen, Sync: p.o.Sync, TLSCert: p.o.TLSCert, TLSKey: p.o.TLSKey,
-		Insecure: p.o.Insecure, Logger: p.log.With(slog.String("part", "server")),
+		Insecure: p.o.Insecure, Logger: p.log.With(slog.String("part", "server")), BeforeOpen: water.open,
 	})
 	if err != nil {
 		return err
+	}
+	p.water = water
+	if err := p.server.Damage(); err != nil {
+		return fmt.Errorf("%w; restore a backup", err)
 	}
 	if p.Bus, err = p.connect(ctx, busserver.RoleBus, "jet-bus"); err != nil {
 		return err
@@ -137,7 +145,10 @@ func (p *Process) embed(ctx context.Context) (err error) {
 	if err := p.Bus.Create(ctx, limits); err != nil {
 		return err
 	}
-	return p.recordDurability(ctx)
+	if err := p.recordDurability(ctx); err != nil {
+		return err
+	}
+	return p.water.tell(ctx, p.Bus)
 }
 
 // busURL is where others reach the bus.
@@ -257,7 +268,7 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 8)
+	errs := make(chan error, 10)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -267,26 +278,25 @@ func (p *Process) Run(ctx context.Context) error {
 			}
 		})
 	}
-	start("dispatch events", p.dispatcher.Run)
-	start("schedule jobs", func(ctx context.Context) error {
-		return p.alone(ctx, "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease, Paused: p.paused}).Run)
-	})
-	start("make room", func(ctx context.Context) error {
-		return p.alone(ctx, "janitor", (&queue.Janitor{Queue: p.Queue}).Run)
-	})
-	start("resume rules", func(ctx context.Context) error { return p.alone(ctx, "resume", p.dispatcher.CatchUp) })
-	start("sweep runs by hand", func(ctx context.Context) error {
-		return p.alone(ctx, "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
-	})
+	start("dispatch events", p.whileSound("dispatch events", p.dispatcher.Run))
+	alone := func(what, name string, f func(context.Context) error) {
+		start(what, p.whileSound(what, func(ctx context.Context) error { return p.alone(ctx, name, f) }))
+	}
+	alone("schedule jobs", "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease, Paused: p.paused}).Run)
+	alone("make room", "janitor", (&queue.Janitor{Queue: p.Queue}).Run)
+	alone("resume rules", "resume", p.dispatcher.CatchUp)
+	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
 	start("serve webhooks", p.serveHTTP)
 	if p.server != nil {
 		start("keep the store", p.watchStore)
+		start("note the high water", func(ctx context.Context) error { return p.water.run(ctx, p.Bus, p.server.Suspect) })
 	}
 	if p.runner != nil {
 		start("run jobs", func(ctx context.Context) error { return p.runner.Run(ctx, nil) })
 	}
 	p.log.Info("jet-bus is ready", slog.String("bus", p.Addr.Bus), slog.String("http", p.Addr.HTTP))
 	wg.Wait()
+	p.noteEnd(context.WithoutCancel(ctx))
 	p.close(context.WithoutCancel(ctx))
 	close(errs)
 	var all []error
@@ -320,39 +330,6 @@ func (p *Process) alone(ctx context.Context, name string, work func(context.Cont
 		return work(ctx)
 	}
 	return p.Bus.Hold(ctx, name, work)
-}
-
-const (
-	// storeCheck is how often the store's health is looked at, storePatience how
-	// long it may be bad before the process ends.
-	storeCheck    = 5 * time.Second
-	storePatience = 30 * time.Second
-)
-
-// watchStore ends the process when the store has stopped working for good: after
-// a write error, a full disk for one, it takes nothing until it is opened again.
-// Whoever supervises the process starts it anew.
-func (p *Process) watchStore(ctx context.Context) error {
-	tick := time.NewTicker(storeCheck)
-	defer tick.Stop()
-	var since time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		err := p.server.Healthy()
-		switch {
-		case err == nil:
-			since = time.Time{}
-		case since.IsZero():
-			since = time.Now()
-			p.log.Error("the store takes no writes; is its disk full?", slog.Any("err", err))
-		case time.Since(since) > storePatience:
-			return fmt.Errorf("it took no writes for %s (is its disk full?): %w", storePatience, err)
-		}
-	}
 }
 
 func (p *Process) serveHTTP(ctx context.Context) error {
@@ -395,5 +372,8 @@ func (p *Process) close(ctx context.Context) {
 	}
 	if p.server != nil {
 		p.server.Shutdown()
+		if p.water != nil {
+			p.water.close()
+		}
 	}
 }

@@ -24,6 +24,9 @@ func (q *Queue) Queues(ctx context.Context) ([]Info, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list queues: %w", err)
 		}
+		if len(m.Data) == 0 {
+			continue // it was removed
+		}
 		i := Info{Name: strings.TrimPrefix(m.Subject, prefix)}
 		if err := json.Unmarshal(m.Data, &i.Needs); err != nil {
 			return nil, fmt.Errorf("list queues: decode %s: %w", m.Subject, err)
@@ -31,4 +34,19 @@ func (q *Queue) Queues(ctx context.Context) ([]Info, error) {
 		out = append(out, i)
 	}
 	return out, nil
+}
+
+// Reopen opens every queue there ever was: the stream of wake-ups may have been made
+// anew, and jobs of an earlier rule set may wait.
+func (q *Queue) Reopen(ctx context.Context, lease Timing) error {
+	all, err := q.Queues(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		if err := q.Open(ctx, i.Needs, lease); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -113,18 +112,14 @@ func (w *Worker) queues(ctx context.Context) ([]string, error) {
 	if w.Only != "" {
 		return []string{w.Only}, nil
 	}
+	all, err := w.Queue.Queues(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var names []string
-	prefix := "$KV." + bus.BucketQueues + "."
-	for m, err := range w.Queue.bus.Tail(ctx, "KV_"+bus.BucketQueues, prefix+">", bus.TailOptions{}) {
-		if err != nil {
-			return nil, fmt.Errorf("list queues: %w", err)
-		}
-		var needs map[string]string
-		if err := json.Unmarshal(m.Data, &needs); err != nil {
-			return nil, fmt.Errorf("list queues: decode %s: %w", m.Subject, err)
-		}
-		if Satisfies(w.Labels, needs) {
-			names = append(names, m.Subject[len(prefix):])
+	for _, i := range all {
+		if Satisfies(w.Labels, i.Needs) {
+			names = append(names, i.Name)
 		}
 	}
 	return names, nil

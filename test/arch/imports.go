@@ -97,6 +97,9 @@ var imports = map[string][]string{
 	"test/upgrade/fixture": {
 		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd", "internal/queue",
 	},
+	"test/powercut": {
+		"events", "internal/access", "internal/bus", "internal/dispatch", "internal/queue", "internal/source/webhook",
+	},
 	"test/bench/flow": {
 		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd",
 		"internal/queue", "internal/runner", "internal/source/webhook",
@@ -112,6 +115,7 @@ var dependencies = map[string]string{
 	"github.com/google/go-cmp":          "differences in tests",
 	"github.com/google/uuid":            "ids of events and manual runs",
 	"github.com/klauspost/compress":     "S2, which the server's copies of streams are packed with",
+	"github.com/minio/highwayhash":      "the checksum of the server's block files",
 	"github.com/mholt/archives":         "archives of every kind, for the modules archive and unpack",
 	"github.com/nats-io/jwt/v2":         "credentials by role",
 	"github.com/nats-io/nats-server/v2": "the embedded bus",

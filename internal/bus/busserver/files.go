@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// WriteFile writes a file that only its owner can read, all of it or nothing, and
+// durably: when it returns nil, a power cut leaves the new content, else the old.
+func WriteFile(name string, data []byte) error { return writeSecret(name, data) }
+
 // writeSecret writes a file only its owner can read, all of it or nothing, and
 // durably: losing a key after using it would lock everyone out.
 func writeSecret(name string, data []byte) (err error) {

@@ -4,15 +4,53 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strings"
 	"sync/atomic"
 )
 
-// serverLog passes on what the server says. Its warnings matter: they are the
-// only sign of a damaged store. Its notices are chatter. What it calls fatal
+// serverLog passes on what the server says. Its warnings matter: while it runs they
+// are the only sign of a damaged store. Its notices are chatter. What it calls fatal
 // does not end the process here, it fails the start.
 type serverLog struct {
 	log   *slog.Logger
 	fatal atomic.Pointer[string]
+
+	signs   *regexp.Regexp
+	damage  atomic.Pointer[string] // the first sign of it
+	damaged chan struct{}          // closed with it
+}
+
+func newServerLog(log *slog.Logger) *serverLog {
+	return &serverLog{log: log, signs: regexp.MustCompile(damageSigns), damaged: make(chan struct{})}
+}
+
+// damageSigns are the warnings and errors that say that data which had been stored
+// cannot be had, in the words of the server's sources. What it only says when a
+// stopped store is opened (an index that is behind, and made anew) is no sign, and
+// neither is a write that fails: Healthz tells of those.
+const damageSigns = `^Filestore \[.*(` +
+	`could not locate msg block|` +
+	`indexCacheBuf corrupt|` +
+	`Error loading msg|` +
+	`loadBlock error|` +
+	`Ignoring non-write error|` +
+	`checkMsgs:` +
+	`)|^Received an error looking up message|` +
+	`^ *(Error recreating stream|Error unmarshalling stream metafile|Error reading metafile|Stream metafile .*checksums do not match)|` +
+	`^ *Failed restoring partial batch write`
+
+// look takes note of a sign of damage.
+func (l *serverLog) look(text string) {
+	if l.damage.Load() == nil && l.signs.MatchString(text) {
+		l.suspect(strings.TrimSpace(text))
+	}
+}
+
+func (l *serverLog) suspect(text string) {
+	if l.damage.CompareAndSwap(nil, &text) {
+		close(l.damaged)
+	}
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.pass(slog.LevelDebug, format, v) }
@@ -32,6 +70,9 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 func (l *serverLog) pass(level slog.Level, format string, v []any) {
 	// The server logs from its own goroutines, there is no context to pass on.
 	ctx := context.Background()
+	if level >= slog.LevelWarn {
+		l.look(fmt.Sprintf(format, v...))
+	}
 	if l.log.Enabled(ctx, level) {
 		l.log.Log(ctx, level, "bus server", "says", fmt.Sprintf(format, v...))
 	}

@@ -47,6 +47,9 @@ type Options struct {
 	Insecure   bool         // permit another than a loopback address without TLS
 	ServerName string       // must not change in a cluster; default jet-bus
 	Logger     *slog.Logger // nil: discard
+	// BeforeOpen, if set, runs when the directory is ours and the store is not open
+	// yet. Its error ends the start.
+	BeforeOpen func() error
 }
 
 // Server is a running NATS server. It is safe for concurrent use.
@@ -55,6 +58,7 @@ type Server struct {
 	ns   *server.Server
 	keys *Keys
 	lock *os.File
+	log  *serverLog
 	tls  bool
 	once sync.Once
 }
@@ -105,12 +109,17 @@ func start(ctx context.Context, o Options) (s *Server, err error) {
 	if err := s.trust(config); err != nil {
 		return nil, err
 	}
+	if o.BeforeOpen != nil {
+		if err := o.BeforeOpen(); err != nil {
+			return nil, err
+		}
+	}
 	if s.ns, err = server.NewServer(config); err != nil {
 		return nil, err
 	}
-	log := &serverLog{log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
-	s.ns.SetLoggerV2(log, false, false, false)
-	if err := s.run(ctx, log); err != nil {
+	s.log = newServerLog(cmp.Or(o.Logger, slog.New(slog.DiscardHandler)))
+	s.ns.SetLoggerV2(s.log, false, false, false)
+	if err := s.run(ctx, s.log); err != nil {
 		s.ns.Shutdown()
 		s.ns.WaitForShutdown()
 		return nil, err
@@ -223,8 +232,31 @@ func (s *Server) InProcess() nats.InProcessConnProvider { return s.ns }
 
 // Healthy says what is wrong with the server or a stream, nil if nothing is.
 func (s *Server) Healthy() error {
+	if err := s.Damage(); err != nil {
+		return err
+	}
+	return s.Working()
+}
+
+// Working says why the server or a stream does not work, nil if all do.
+func (s *Server) Working() error {
 	if h := s.ns.Healthz(&server.HealthzOptions{}); h.Status != "ok" {
 		return fmt.Errorf("bus is %s: %s", h.Status, h.Error)
+	}
+	return nil
+}
+
+// Damaged is closed when the server has met data that is not what was stored. It
+// stays so until another server opens the store.
+func (s *Server) Damaged() <-chan struct{} { return s.log.damaged }
+
+// Suspect takes note of a sign of damage that somebody else has seen.
+func (s *Server) Suspect(what string) { s.log.suspect(what) }
+
+// Damage is the first sign of damage that the server gave, nil if there was none.
+func (s *Server) Damage() error {
+	if says := s.log.damage.Load(); says != nil {
+		return fmt.Errorf("the store is damaged: %s", *says)
 	}
 	return nil
 }

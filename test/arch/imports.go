@@ -90,6 +90,9 @@ var imports = map[string][]string{
 	"test/bench/s10": {
 		"engine", "engine/conn", "engine/conn/pool", "engine/conn/ssh", "engine/inventory", "modules",
 	},
+	"test/chaos": {
+		"events", "internal/access", "internal/bus", "internal/queue", "internal/source/webhook",
+	},
 	"test/conformance": {},
 	"test/modules":     {},
 	"test/releases":    {},

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -111,7 +112,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) {
 			err = fmt.Errorf("it refuses the credentials (of another bus, expired or revoked): %w", err)
 		}
-		if _, network := errors.AsType[net.Error](err); network || errors.Is(err, nats.ErrNoServers) {
+		if _, network := errors.AsType[net.Error](err); network || errors.Is(err, nats.ErrNoServers) || errors.Is(err, io.EOF) {
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		return nil, fmt.Errorf("connect to bus %s: %w", shown(url, o), err)

@@ -150,6 +150,9 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	ctx, cancel := env.Context(ctx)
 	defer cancel()
 	p, err := Start(ctx, o)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil // asked to stop before it had started
+	}
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ var (
 	ErrHandOver = errors.New("the runner is stopping")
 )
 
+// errUnconfirmed means that the bus was silent for too long.
+var errUnconfirmed = errors.New("no heartbeat was confirmed")
+
 const (
 	// resultBuffer is how far a run may be ahead of the bus before it waits.
 	resultBuffer = 256
@@ -132,11 +135,43 @@ func (l *Lease) work(ctx context.Context) {
 	if held.Err() == nil {
 		l.finish(held, cause, out)
 	}
-	if held.Err() != nil {
-		l.c.log.Warn("left the job", slog.Any("cause", context.Cause(held)))
-	}
+	lost := context.Cause(held)
 	lose(context.Canceled)
 	beat.Wait()
+	if lost != nil {
+		l.c.log.Warn("left the job", slog.Any("cause", lost))
+	}
+	if errors.Is(lost, errUnconfirmed) {
+		l.handBack(ctx)
+	}
+}
+
+// handBack returns a job that we had to stop because the bus did not answer. All its
+// work has ended, so if it is still ours nobody needs to wait until it is taken back,
+// and no runner was lost.
+func (l *Lease) handBack(ctx context.Context) {
+	next, err := interrupted(l.Job, fmt.Sprintf("runner %s stopped it, since the bus did not answer", l.Job.Runner), l.c.w.Queue.now())
+	if err != nil {
+		l.c.log.Error("job not given back", slog.Any("err", err))
+		return
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.c.timing.Lease)
+	defer cancel()
+	for {
+		_, err := l.c.w.Queue.put(limit, next, l.token)
+		switch {
+		case err == nil:
+			l.c.log.Info("job given back", slog.String("state", string(next.State)))
+			return
+		case errors.Is(err, bus.ErrConflict), limit.Err() != nil, ctx.Err() != nil:
+			return // it was taken back meanwhile, or will be
+		}
+		select {
+		case <-time.After(retryWrite):
+		case <-limit.Done():
+		case <-ctx.Done():
+		}
+	}
 }
 
 // keep sends heartbeats, and ends the lease when none has been confirmed for too
@@ -196,7 +231,7 @@ func (l *Lease) watch(held context.Context) {
 		left := l.c.timing.Limit() - time.Since(l.confirmed)
 		l.mu.Unlock()
 		if left <= 0 {
-			l.lose(fmt.Errorf("%w: no heartbeat was confirmed for %s", ErrLeaseLost, l.c.timing.Limit()))
+			l.lose(fmt.Errorf("%w: %w for %s", ErrLeaseLost, errUnconfirmed, l.c.timing.Limit()))
 			return
 		}
 		select {

@@ -144,6 +144,15 @@ func finished(j Job, s State, reason string, now time.Time) (Job, error) {
 
 func cut(reason string) string { return reason[:min(len(reason), maxReason)] }
 
+// interrupted is what becomes of j when its runner had to stop it and says so
+// itself.
+func interrupted(j Job, reason string, now time.Time) (Job, error) {
+	if j.State == Running && j.OnRunnerLoss == LossFail {
+		return finished(j, Failed, reason+"; it is not to be run again", now)
+	}
+	return requeued(j, reason)
+}
+
 // lost is what becomes of j when its runner is gone. A job that is to be
 // requeued has state Pending; one that was being cancelled is cancelled.
 func lost(j Job, now time.Time) (Job, error) {

@@ -50,6 +50,14 @@ func TestStateMachine(t *testing.T) {
 				next, err := requeued(j, "drain")
 				step("requeue", next, err)
 			},
+			"interrupt": func(*rapid.T) {
+				was := j
+				next, err := interrupted(j, "silence", now)
+				step("interrupt", next, err)
+				if err == nil && (j.State == Failed) != (was.OnRunnerLoss == LossFail) {
+					t.Fatalf("interrupted job with policy %q is %s", was.OnRunnerLoss, j.State)
+				}
+			},
 			"cancel": func(*rapid.T) {
 				next, err := cancelRequested(j, "stop", now)
 				step("cancel", next, err)

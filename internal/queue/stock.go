@@ -178,19 +178,24 @@ func (s *Scheduler) chores() {
 	if len(late) == 0 {
 		return
 	}
+	// A wake-up that is there may still be lost to us: handed to a runner that died,
+	// it comes again by the server's wall clock, whenever that is. It is replaced.
 	s.do(func(ctx context.Context) error {
 		there, err := s.Queue.wakeups(ctx)
 		if err != nil {
 			return err
 		}
-		s.tell(ctx, func() {
-			for _, j := range late {
-				if e := s.plan.jobs[j.job.ID]; s.open[j.job.ID] == j && !there[wakeKey{j.job.ID, j.rev}] {
-					s.Queue.log.Warn("a waiting job had no wake-up", slog.String("job", e.id))
+		for _, j := range late {
+			if err := s.Queue.unwake(ctx, there[wakeKey{j.job.ID, j.rev}]); err != nil {
+				return err
+			}
+			s.tell(ctx, func() {
+				if e := s.plan.jobs[j.job.ID]; s.open[j.job.ID] == j {
+					s.Queue.log.Debug("a job waits for a runner; it is woken again", slog.String("job", e.id))
 					s.plan.release(e, false)
 				}
-			}
-		})
+			})
+		}
 		return nil
 	})
 }
@@ -201,19 +206,34 @@ type wakeKey struct {
 	rev uint64
 }
 
-// wakeups lists what the work queue holds.
-func (q *Queue) wakeups(ctx context.Context) (map[wakeKey]bool, error) {
-	there := make(map[wakeKey]bool)
+// wakeups lists what the work queue holds, with the sequences.
+func (q *Queue) wakeups(ctx context.Context) (map[wakeKey]uint64, error) {
+	there := make(map[wakeKey]uint64)
 	for m, err := range q.bus.Tail(ctx, bus.StreamJobs, bus.AllJobs, bus.TailOptions{}) {
 		if err != nil {
 			return nil, fmt.Errorf("list wake-ups: %w", err)
 		}
 		var w wakeup
 		if json.Unmarshal(m.Data, &w) == nil {
-			there[wakeKey{w.ID, w.Rev}] = true
+			there[wakeKey{w.ID, w.Rev}] = m.Seq
 		}
 	}
 	return there, nil
+}
+
+// unwake removes a wake-up, if there is one.
+func (q *Queue) unwake(ctx context.Context, seq uint64) error {
+	if seq == 0 {
+		return nil
+	}
+	stream, err := q.bus.JS.Stream(ctx, bus.StreamJobs)
+	if err == nil {
+		err = stream.DeleteMsg(ctx, seq)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		return fmt.Errorf("remove wake-up %d: %w", seq, err)
+	}
+	return nil
 }
 
 func (s *Scheduler) recoverWakeups(ctx context.Context) error {

@@ -288,7 +288,7 @@ func tell(t *testing.T, dir string) map[string]string {
 func TestAnyFlipIsNoticed(t *testing.T) {
 	t.Parallel()
 	dir, _ := full(t)
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test that can be repeated
+	r := rand.New(rand.NewPCG(1, 2))
 	h := &highWater{dir: dir, log: slog.New(slog.DiscardHandler)}
 	if err := h.read(); err != nil {
 		t.Fatal(err)

@@ -285,6 +285,7 @@ func (p *Process) Run(ctx context.Context) error {
 	alone("schedule jobs", "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease, Paused: p.paused}).Run)
 	alone("make room", "janitor", (&queue.Janitor{Queue: p.Queue}).Run)
 	alone("resume rules", "resume", p.dispatcher.CatchUp)
+	alone("hand events out again", "redeliver", p.dispatcher.Redeliver)
 	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
 	start("serve webhooks", p.serveHTTP)
 	if p.server != nil {

@@ -23,6 +23,8 @@ import (
 func (d *Dispatcher) Run(ctx context.Context) error {
 	if d.Name != "" {
 		defer d.retire(ctx) // last, when none is in hand
+	} else if err := d.reset(ctx); err != nil && ctx.Err() == nil {
+		return err // nobody else is on the bus: what is in hand was so in an earlier life
 	}
 	work, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup

@@ -89,7 +89,7 @@ func (t *text) String() string {
 // start starts jet-bus with its data on the disk, and returns when it is ready.
 func start(ctx context.Context, dir string, v *volume) (*process, error) {
 	p := &process{data: filepath.Join(v.dir, "data"), stderr: &text{}, ended: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(dir, "jet-bus"), "--data", p.data, "--content", filepath.Join(dir, "content"), //nolint:noctx // it is killed below
+	p.cmd = exec.Command(filepath.Join(dir, "jet-bus"), "--data", p.data, "--content", filepath.Join(dir, "content"), //nolint:noctx,gosec // it is killed below; our own program
 		"--hooks", filepath.Join(dir, "hooks.yml"), "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--durability", "power")
 	p.cmd.Stderr = p.stderr
 	if err := p.cmd.Start(); err != nil {

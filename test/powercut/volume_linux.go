@@ -94,7 +94,7 @@ func (v *volume) unmount(ctx context.Context) error {
 
 // command runs a program, and has what it says in the error.
 func command(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the programs of this file
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	path, err := lookPath(name)
 	if err != nil {

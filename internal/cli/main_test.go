@@ -8,12 +8,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"github.com/jet-bus/jet-bus/internal/busd"
 	"github.com/jet-bus/jet-bus/internal/proc"
 )
 
-// The scripts run jet as a process of its own, which is this test binary.
+// The scripts run jet, and the jet-bus that it may call, as processes of their own,
+// which are this test binary.
 func TestMain(m *testing.M) {
-	testscript.Main(leakless{m}, map[string]func(){"jet": func() { os.Exit(proc.Main(Main)) }})
+	testscript.Main(leakless{m}, map[string]func(){
+		"jet":     func() { os.Exit(proc.Main(Main)) },
+		"jet-bus": func() { os.Exit(proc.Main(busd.Main)) },
+	})
 }
 
 // orphan is a goroutine that the client's object store may leave behind after a

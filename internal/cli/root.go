@@ -65,7 +65,7 @@ the command itself), 2 wrong usage, 130 stopped by SIGINT, 143 by SIGTERM.`,
 		a.rulesCommand(),
 		a.queuesCommand(),
 		a.whyCommand(),
-		a.backupCommand(),
+		a.backupCommand(), a.restoreCommand(),
 		a.doctorCommand(),
 	)
 	ctx, cancel := env.Context(ctx)

@@ -141,7 +141,7 @@ func water(ctx context.Context, b *bus.Bus, data string, fault func(string, ...a
 	if err := json.Unmarshal(text, &record); err != nil {
 		return err
 	}
-	for _, name := range []string{bus.StreamEvents, bus.StreamRuns, bus.StreamJobs} {
+	for _, name := range []string{bus.StreamEvents, bus.StreamRuns} {
 		s, err := b.JS.Stream(ctx, name)
 		if err != nil {
 			return err

@@ -49,6 +49,7 @@ type Scheduler struct {
 	held    bool // the events' consumer is paused
 	holdEnd time.Time
 	kept    mark // as stored last
+	ready   bool // what is paused is known
 	done    <-chan struct{}
 
 	inbox   chan func()
@@ -122,7 +123,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	from := s.seen + 1
 	start(func(ctx context.Context) error { return s.followStates(ctx, from) })
 	start(func(ctx context.Context) error { return s.followHeartbeats(ctx, from) })
-	if s.Paused != nil {
+	if s.ready = s.Paused == nil; !s.ready {
 		start(s.followPauses)
 	}
 	for range actors {
@@ -193,24 +194,25 @@ func (s *Scheduler) followStates(ctx context.Context, from uint64) error {
 		if err != nil {
 			return fmt.Errorf("follow jobs: %w", err)
 		}
-		b, err := briefOf(m)
-		if err != nil {
-			return err
+		if b, ok := s.briefOf(m); ok {
+			s.tell(ctx, func() { s.learn(b, m.Seq, m.Time, false) })
 		}
-		s.tell(ctx, func() { s.learn(b, m.Seq, m.Time, false) })
 	}
 	return nil
 }
 
-func briefOf(m bus.Msg) (brief, error) {
+// briefOf decodes a state. One that cannot be read is nobody's: it must not keep
+// all other jobs from their turns.
+func (s *Scheduler) briefOf(m bus.Msg) (brief, bool) {
 	var b brief
-	if err := json.Unmarshal(m.Data, &b); err != nil {
-		return b, fmt.Errorf("decode %s at sequence %d: %w", m.Subject, m.Seq, err)
+	if err := json.Unmarshal(m.Data, &b); err != nil || bus.StateSubject(b.ID) != m.Subject {
+		s.Queue.log.Error("a job's record cannot be read", slog.String("subject", m.Subject), slog.Uint64("seq", m.Seq), slog.Any("err", err))
+		return b, false
 	}
 	if b.First == 0 {
 		b.First = m.Seq
 	}
-	return b, nil
+	return b, true
 }
 
 func (s *Scheduler) followHeartbeats(ctx context.Context, from uint64) error {
@@ -229,7 +231,10 @@ func (s *Scheduler) followHeartbeats(ctx context.Context, from uint64) error {
 
 func (s *Scheduler) followPauses(ctx context.Context) error {
 	return s.Paused(ctx, func(rules, queues map[string]bool) {
-		s.tell(ctx, func() { s.plan.pause(rules, queues) })
+		s.tell(ctx, func() {
+			s.ready = true
+			s.plan.pause(rules, queues)
+		})
 	})
 }
 
@@ -388,7 +393,7 @@ func (s *Scheduler) change(j *openJob, what string, next func(Job) (Job, error))
 
 // release wakes runners for the jobs whose turn it is.
 func (s *Scheduler) release() {
-	if len(s.queued) > wakeWindow {
+	if !s.ready || len(s.queued) > wakeWindow {
 		return // the bus is slow; what is decided late is decided better
 	}
 	for _, e := range s.plan.next() {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
@@ -311,4 +312,36 @@ func TestHoldEvents(t *testing.T) {
 		l.end(id)
 	}
 	paused(false)
+}
+
+// TestForeignRecord has a state that nobody can read: it keeps no other job from its
+// turn, and what is paused is known before anything is handed out.
+func TestForeignRecord(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.stop()
+	if _, _, err := l.bus.Publish(t.Context(), &nats.Msg{Subject: bus.StateSubject("x"), Data: []byte("{")}); err != nil {
+		t.Fatal(err)
+	}
+	var d diary
+	l.runner("r", nil, d.run)
+	held := l.submit(Job{Rule: "held", Playbook: "p", Limit: []string{"h"}})
+	next := l.submit(Job{Rule: "free", Playbook: "p", Limit: []string{"h"}})
+	resume := make(chan struct{})
+	l.schedule(&Scheduler{Queue: l.queue, Timing: quick, Paused: func(ctx context.Context, tell func(rules, queues map[string]bool)) error {
+		tell(map[string]bool{"held": true}, nil)
+		select {
+		case <-resume:
+			tell(nil, nil)
+		case <-ctx.Done():
+		}
+		<-ctx.Done()
+		return nil
+	}})
+	l.state(next.ID, Succeeded)
+	close(resume)
+	l.state(held.ID, Succeeded)
+	if want := []string{next.ID, held.ID}; !slices.Equal(d.ran, want) {
+		t.Errorf("order %v, want %v", d.ran, want)
+	}
 }

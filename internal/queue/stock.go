@@ -46,9 +46,7 @@ func (s *Scheduler) recover(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read job %s: %w", id, err)
 		}
-		if err := s.recall(last); err != nil {
-			return err
-		}
+		s.recall(last)
 	}
 	s.seen = m.From - min(m.From, 1)
 	// Older revisions come first and are replaced by newer ones.
@@ -56,9 +54,7 @@ func (s *Scheduler) recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.recall(msg); err != nil {
-			return err
-		}
+		s.recall(msg)
 	}
 	if err := s.recoverWakeups(ctx); err != nil {
 		return err
@@ -71,12 +67,10 @@ func (s *Scheduler) recover(ctx context.Context) error {
 	return nil
 }
 
-func (s *Scheduler) recall(m bus.Msg) error {
-	b, err := briefOf(m)
-	if err == nil {
+func (s *Scheduler) recall(m bus.Msg) {
+	if b, ok := s.briefOf(m); ok {
 		s.learn(b, m.Seq, m.Time, true)
 	}
-	return err
 }
 
 // mark reads where to begin. A stream that ends before the mark has lost

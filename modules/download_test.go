@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,14 +25,26 @@ import (
 type bare struct {
 	conn.Conn
 	lacks string
-	argv  *[]string
+	argv  *argvs
+}
+
+// argvs are the arguments of all commands, one after the other.
+type argvs struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (a *argvs) add(argv []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = append(a.all, argv...)
 }
 
 func (b bare) Run(ctx context.Context, c conn.Cmd) (conn.Output, error) {
 	if strings.Contains(b.lacks, c.Argv[0]) {
 		return conn.Output{Code: 127}, nil
 	}
-	*b.argv = append(*b.argv, c.Argv...)
+	b.argv.add(c.Argv)
 	return b.Conn.Run(ctx, c)
 }
 
@@ -44,7 +57,7 @@ func ways(t *testing.T) map[string]bare {
 		if _, err := exec.LookPath(name); err != nil && name != "runner" {
 			continue
 		}
-		out[name] = bare{here(t), lacks, new([]string)}
+		out[name] = bare{here(t), lacks, new(argvs)}
 	}
 	return out
 }
@@ -96,7 +109,7 @@ func TestDownload(t *testing.T) {
 				}
 				m := c.m
 				m.URL, m.Dest = srv.URL+c.path, filePath(dest)
-				_, _, err := enact(t, &m, &engine.Host{Conn: bare{host.Conn, host.lacks, new([]string)}})
+				_, _, err := enact(t, &m, &engine.Host{Conn: bare{host.Conn, host.lacks, new(argvs)}})
 				if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 					if way != "wget" || err == nil { // wget says little
 						t.Fatalf("error is %v, want %q", err, c.err)
@@ -146,8 +159,8 @@ func TestDownloadHeadersStayOutOfProcessLists(t *testing.T) {
 		if got := read(t, dest); got != token {
 			t.Errorf("%s: the header came as %q", way, got)
 		}
-		if strings.Contains(strings.Join(*host.argv, " "), token) {
-			t.Errorf("%s: arguments are %q", way, *host.argv)
+		if strings.Contains(strings.Join(host.argv.all, " "), token) {
+			t.Errorf("%s: arguments are %q", way, host.argv.all)
 		}
 	}
 }

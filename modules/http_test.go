@@ -28,7 +28,7 @@ func asking(t *testing.T) map[string]*bare {
 	t.Helper()
 	out := map[string]*bare{fromRunner: nil}
 	if _, err := exec.LookPath("curl"); err == nil {
-		out[fromTarget] = &bare{here(t), "none", new([]string)}
+		out[fromTarget] = &bare{here(t), "none", new(argvs)}
 	}
 	return out
 }
@@ -193,7 +193,7 @@ func TestHTTP(t *testing.T) {
 		if _, _, err := enact(t, &m, &engine.Host{Conn: *host}); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(*host.argv, " "); got != "curl -q -K -" {
+		if got := strings.Join(host.argv.all, " "); got != "curl -q -K -" {
 			t.Errorf("ran %q", got)
 		}
 	})

@@ -23,8 +23,8 @@ type External struct {
 const (
 	// joinPatience is how long a bus that is not ready is waited for at the start:
 	// after a power cut everything starts at once.
-	joinPatience = time.Minute
-	joinAttempt  = 10 * time.Second
+	joinPatience = 3 * time.Minute
+	joinAttempt  = 45 * time.Second
 	joinAgain    = time.Second
 	// leaseExternal is how soon a runner that died is noticed on an external bus.
 	// A cluster may need eight seconds for a new leader; no job is lost for that.

@@ -71,6 +71,12 @@ func environment(home string) []string {
 // eventually asks until the answer is yes.
 func eventually(t *testing.T, what string, ask func(ctx context.Context) bool) {
 	t.Helper()
+	within(t, patience, what, ask)
+}
+
+// within is eventually with a patience of its own.
+func within(t *testing.T, patience time.Duration, what string, ask func(ctx context.Context) bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -152,7 +153,8 @@ func (s *site) startAll(t *testing.T) {
 	s.startBus(t, "bus2")
 	s.admin = s.connect(t, "admin")
 	q := queue.New(s.admin, nil)
-	eventually(t, "both jet-bus", func(context.Context) bool { return s.http("bus1") != "" && s.http("bus2") != "" })
+	// The first start makes ten streams on three disks, which other tests use too.
+	within(t, 3*time.Minute, "both jet-bus", func(context.Context) bool { return s.http("bus1") != "" && s.http("bus2") != "" })
 	s.startRunner(t, "r1")
 	s.startRunner(t, "r2")
 	eventually(t, "both runners", func(ctx context.Context) bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -59,21 +60,51 @@ func (b *Bus) Create(ctx context.Context, l Limits) error {
 		if c.Name == StreamRuns {
 			l.RunsMaxBytes = c.MaxBytes // the outputs have a part of that
 		}
-		if _, err := b.JS.CreateOrUpdateStream(ctx, c); err != nil {
+		if err := answered(ctx, func(ctx context.Context) error {
+			_, err := b.JS.CreateOrUpdateStream(ctx, c)
+			return err
+		}); err != nil {
 			return fmt.Errorf("create stream %s: %w", c.Name, err)
 		}
 	}
 	for _, c := range bucketConfigs(l) {
-		if _, err := b.JS.CreateOrUpdateKeyValue(ctx, c); err != nil {
+		if err := answered(ctx, func(ctx context.Context) error {
+			_, err := b.JS.CreateOrUpdateKeyValue(ctx, c)
+			return err
+		}); err != nil {
 			return fmt.Errorf("create bucket %s: %w", c.Bucket, err)
 		}
 	}
 	for _, c := range objectConfigs(l) {
-		if _, err := b.JS.CreateOrUpdateObjectStore(ctx, c); err != nil {
+		if err := answered(ctx, func(ctx context.Context) error {
+			_, err := b.JS.CreateOrUpdateObjectStore(ctx, c)
+			return err
+		}); err != nil {
 			return fmt.Errorf("create object store %s: %w", c.Bucket, err)
 		}
 	}
 	return nil
+}
+
+// How long a request that makes a stream is waited for, and how often it is made.
+const (
+	answerWithin = 3 * time.Second
+	askAtMost    = 5
+)
+
+// answered makes a request until it is answered. A cluster does not answer one that
+// met no leader, nor always the second of two that make the same stream at once.
+func answered(ctx context.Context, ask func(context.Context) error) (err error) {
+	for range askAtMost {
+		try, cancel := context.WithTimeout(ctx, answerWithin)
+		err = ask(try)
+		cancel()
+		silent := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+		if !silent || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // keep leaves an existing stream the size and age it has where none is asked for:
@@ -89,7 +120,11 @@ func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits)
 	default:
 		return nil
 	}
-	old, err := b.JS.Stream(ctx, c.Name)
+	var old jetstream.Stream
+	err := answered(ctx, func(ctx context.Context) (err error) {
+		old, err = b.JS.Stream(ctx, c.Name)
+		return err
+	})
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil
@@ -111,7 +146,11 @@ func (b *Bus) replaceWakeups(ctx context.Context, c jetstream.StreamConfig) erro
 	if c.Name != StreamJobs {
 		return nil
 	}
-	old, err := b.JS.Stream(ctx, c.Name)
+	var old jetstream.Stream
+	err := answered(ctx, func(ctx context.Context) (err error) {
+		old, err = b.JS.Stream(ctx, c.Name)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}

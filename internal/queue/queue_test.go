@@ -85,8 +85,13 @@ func (l *lab) runner(name string, labels map[string]string, run func(context.Con
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
+	var known sync.WaitGroup
+	known.Go(func() {
+		w.Queue.Register(ctx, func() RunnerInfo { return RunnerInfo{Name: name, Labels: labels, Slots: 4} })
+	})
 	go func() {
 		defer close(r.done)
+		defer known.Wait()
 		if err := w.Work(ctx, nil); err != nil {
 			l.t.Error(err)
 		}

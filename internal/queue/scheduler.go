@@ -50,7 +50,11 @@ type Scheduler struct {
 	holdEnd time.Time
 	kept    mark // as stored last
 	ready   bool // what is paused is known
-	done    <-chan struct{}
+	// What is paused, and the queues that no runner has served for a while.
+	pausedRules, pausedQueues, unserved map[string]bool
+	// missed is since when a queue has had no runner.
+	missed map[string]time.Time
+	done   <-chan struct{}
 
 	inbox   chan func()
 	actions chan func(context.Context) error
@@ -126,6 +130,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if s.ready = s.Paused == nil; !s.ready {
 		start(s.followPauses)
 	}
+	start(s.followRunners)
 	for range actors {
 		start(s.act)
 	}
@@ -233,7 +238,8 @@ func (s *Scheduler) followPauses(ctx context.Context) error {
 	return s.Paused(ctx, func(rules, queues map[string]bool) {
 		s.tell(ctx, func() {
 			s.ready = true
-			s.plan.pause(rules, queues)
+			s.pausedRules, s.pausedQueues = rules, queues
+			s.withhold()
 		})
 	})
 }

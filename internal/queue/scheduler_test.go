@@ -345,3 +345,62 @@ func TestForeignRecord(t *testing.T) {
 		t.Errorf("order %v, want %v", d.ran, want)
 	}
 }
+
+// TestNobodyServes lets others pass a job that no runner can run, and runs it when
+// there is one.
+func TestNobodyServes(t *testing.T) {
+	t.Parallel()
+	mars := map[string]string{"site": "mars"}
+	l := newLab(t, mars)
+	var d diary
+	l.runner("r", nil, d.run)
+	stuck := l.submit(Job{Playbook: "p", Limit: []string{"h"}, Hosts: []string{"h"}, Needs: mars})
+	other := l.submit(Job{Playbook: "p", Limit: []string{"h"}, Hosts: []string{"h"}})
+	l.state(other.ID, Succeeded)
+	l.runner("m", mars, d.run)
+	l.state(stuck.ID, Succeeded)
+	if want := []string{other.ID, stuck.ID}; !slices.Equal(d.ran, want) {
+		t.Errorf("order %v, want %v", d.ran, want)
+	}
+}
+
+// TestPauseTakesWakeupsBack pauses a rule whose job waits for a runner already.
+func TestPauseTakesWakeupsBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.stop()
+	states := make(chan map[string]bool, 1)
+	states <- nil
+	l.schedule(&Scheduler{Queue: l.queue, Timing: quick, Paused: func(ctx context.Context, tell func(rules, queues map[string]bool)) error {
+		for {
+			select {
+			case rules := <-states:
+				tell(rules, nil)
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}})
+	waiting := func(want uint64) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			if s, err := l.bus.JS.Stream(t.Context(), bus.StreamJobs); err == nil && s.CachedInfo().State.Msgs == want {
+				return
+			}
+		}
+		t.Fatalf("there are not %d wake-ups", want)
+	}
+	held := l.submit(Job{Rule: "held", Playbook: "p", Limit: []string{"h"}})
+	waiting(1)
+	states <- map[string]bool{"held": true}
+	waiting(0)
+	var d diary
+	l.runner("r", nil, d.run)
+	free := l.submit(Job{Rule: "free", Playbook: "p", Limit: []string{"h"}})
+	l.state(free.ID, Succeeded)
+	states <- nil
+	l.state(held.ID, Succeeded)
+	if want := []string{free.ID, held.ID}; !slices.Equal(d.ran, want) {
+		t.Errorf("order %v, want %v", d.ran, want)
+	}
+}

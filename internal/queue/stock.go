@@ -174,24 +174,7 @@ func (s *Scheduler) chores() {
 	}
 	// A wake-up that is there may still be lost to us: handed to a runner that died,
 	// it comes again by the server's wall clock, whenever that is. It is replaced.
-	s.do(func(ctx context.Context) error {
-		there, err := s.Queue.wakeups(ctx)
-		if err != nil {
-			return err
-		}
-		for _, j := range late {
-			if err := s.Queue.unwake(ctx, there[wakeKey{j.job.ID, j.rev}]); err != nil {
-				return err
-			}
-			s.tell(ctx, func() {
-				if e := s.plan.jobs[j.job.ID]; s.open[j.job.ID] == j {
-					s.Queue.log.Debug("a job waits for a runner; it is woken again", slog.String("job", e.id))
-					s.plan.release(e, false)
-				}
-			})
-		}
-		return nil
-	})
+	s.withdraw(late)
 }
 
 // wakeKey names what a wake-up is for.

@@ -137,26 +137,29 @@ func (e *examination) silence(ctx context.Context, j queue.Record) (silent, leas
 	return e.age(last), lease, nil
 }
 
-// runners looks whether everything that waits has a runner.
+// runners looks whether everything that waits has a runner. After a restart of the
+// bus runners have yet to say that they live: what seems to lack one is looked at
+// again a little later.
 func (e *examination) runners(ctx context.Context) error {
 	list, err := e.queue.Runners(ctx)
 	if err != nil {
 		return err
 	}
+	waiting, unserved := e.unserved(list)
+	if len(unserved) > 0 {
+		select {
+		case <-time.After(bus.RunnerTTL / 3):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if list, err = e.queue.Runners(ctx); err != nil {
+			return err
+		}
+		waiting, unserved = e.unserved(list)
+	}
 	slots, busy := 0, 0
 	for _, r := range list {
 		slots, busy = slots+r.Slots, busy+r.Busy
-	}
-	waiting, unserved := map[string]int{}, map[string]map[string]string{}
-	for _, j := range e.jobs {
-		if j.State != queue.Pending {
-			continue
-		}
-		name := queue.NameFor(j.Needs)
-		waiting[name]++
-		if !slices.ContainsFunc(list, func(r queue.RunnerInfo) bool { return queue.Satisfies(r.Labels, j.Needs) }) {
-			unserved[name] = j.Needs
-		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(unserved)) {
 		labels := "a runner"
@@ -204,4 +207,21 @@ func (e *examination) queues(ctx context.Context) error {
 	}
 	e.ok("%s", strings.Join(parts, "; "))
 	return nil
+}
+
+// unserved counts the jobs that wait, by queue, and returns what those need that none
+// of the runners may have.
+func (e *examination) unserved(list []queue.RunnerInfo) (waiting map[string]int, needs map[string]map[string]string) {
+	waiting, needs = map[string]int{}, map[string]map[string]string{}
+	for _, j := range e.jobs {
+		if j.State != queue.Pending {
+			continue
+		}
+		name := queue.NameFor(j.Needs)
+		waiting[name]++
+		if !slices.ContainsFunc(list, func(r queue.RunnerInfo) bool { return queue.Satisfies(r.Labels, j.Needs) }) {
+			needs[name] = j.Needs
+		}
+	}
+	return waiting, needs
 }

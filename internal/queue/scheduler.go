@@ -93,19 +93,32 @@ type brief struct {
 	Hosts       []string          `json:"hosts"`
 }
 
-// Run schedules until ctx ends.
+// Run schedules until ctx ends. It outlasts a bus that does not answer, or that is
+// behind what was seen of it: it takes stock anew then.
 func (s *Scheduler) Run(ctx context.Context) error {
+	for {
+		err := s.once(ctx)
+		if err == nil || ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to stop
+		}
+		if errors.Is(err, bus.ErrDenied) || s.Queue.bus.Conn.IsClosed() {
+			return err
+		}
+		s.Queue.log.Warn("jobs are not scheduled at the moment", slog.Any("err", err))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryAction):
+		}
+	}
+}
+
+func (s *Scheduler) once(ctx context.Context) error {
 	*s = Scheduler{Queue: s.Queue, Timing: s.Timing, Paused: s.Paused, MaxOpen: s.MaxOpen} // of an earlier run nothing counts
 	s.plan, s.open = newPlan(wakeWindow), make(map[string]*openJob)
 	s.inbox, s.actions = make(chan func(), 256), make(chan func(context.Context) error)
 	if s.MaxOpen == 0 {
 		s.MaxOpen = defaultMaxOpen
-	}
-	if err := s.recover(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("take stock of the jobs: %w", err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	s.done = ctx.Done()
@@ -117,6 +130,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			j.stop()
 		}
 	}()
+	if err := s.recover(ctx); err != nil {
+		return fmt.Errorf("take stock of the jobs: %w", err)
+	}
 	start := func(f func(context.Context) error) {
 		wg.Go(func() {
 			if err := f(ctx); err != nil {
@@ -305,14 +321,15 @@ func left(d time.Duration, at time.Time, past bool) time.Duration {
 // after has f run by the loop once d has passed, if the job has not moved on.
 func (s *Scheduler) after(j *openJob, d time.Duration, f func()) {
 	j.stop()
+	inbox, done := s.inbox, s.done // of this run, which the timer may outlive
 	j.timer = time.AfterFunc(d, func() {
 		select {
-		case s.inbox <- func() {
+		case inbox <- func() {
 			if s.open[j.job.ID] == j {
 				f()
 			}
 		}:
-		case <-s.done:
+		case <-done:
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (e *examination) disk(context.Context) error {
 	if err := unix.Statfs(e.o.Data, &st); err != nil {
 		return fmt.Errorf("see how much room %s has: %w", e.o.Data, err)
 	}
-	free := int64(st.Bavail) * st.Bsize //nolint:gosec // no disk has more blocks than an int64
+	free := int64(st.Bavail) * int64(st.Bsize) //nolint:gosec,unconvert // other systems have other types; no disk has more blocks than an int64
 	text := fmt.Sprintf("%s has %d MiB free", e.o.Data, free>>20)
 	const do = "free some room, or move the data directory: a full disk stops the bus"
 	switch {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/jet-bus/jet-bus/engine/conn/conntest"
 )
 
 // Nothing that was acknowledged is lost by cutting the power, and nothing is done twice.
@@ -31,18 +33,12 @@ func TestPowerCut(t *testing.T) {
 // needed skips the test without what it needs, and fails it where JET_TEST=all asks for every test.
 func needed(t *testing.T) {
 	t.Helper()
-	missing := func(what string) {
-		if os.Getenv("JET_TEST") == "all" {
-			t.Fatalf("JET_TEST=all: %s", what)
-		}
-		t.Skip(what)
-	}
 	if os.Geteuid() != 0 {
-		missing("mounting a disk needs root")
+		conntest.Missing(t, "mounting a disk needs root")
 	}
 	for _, name := range []string{"mkfs.ext4", "mkfs.xfs", "mount"} {
 		if _, err := lookPath(name); err != nil {
-			missing(name + " is not installed; test/run installs it")
+			conntest.Missing(t, name+" is not installed; test/run installs it")
 		}
 	}
 }

@@ -176,10 +176,7 @@ func lockSubjects(j Job) []string {
 	if j.Concurrency != nil {
 		all = append(all, bus.KeyLockSubject(j.Concurrency.Key))
 	}
-	if j.SharesHosts {
-		return all
-	}
-	for _, host := range j.Hosts {
+	for _, host := range j.exclusive() {
 		all = append(all, bus.HostLockSubject(host))
 	}
 	return all

@@ -211,6 +211,15 @@ func (j Job) Holds() bool {
 	}
 }
 
+// exclusive returns the hosts that the job wants for itself, as far as they are
+// known.
+func (j Job) exclusive() []string {
+	if j.SharesHosts {
+		return nil
+	}
+	return j.Hosts
+}
+
 // ID returns the id of the job that rule makes of the event with this identity.
 // The same arguments give the same id, which is what makes it one job; key tells
 // apart several jobs of one rule and event and is empty otherwise.

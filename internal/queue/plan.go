@@ -182,7 +182,7 @@ func (p *plan) release(e *entry, yes bool) {
 	p.settle()
 }
 
-// waits reports whether e stands in the lines of its hosts.
+// inHostLines reports whether e stands in the lines of its hosts.
 func (p *plan) inHostLines(e *entry) bool {
 	return e.holds() || p.inKeyLine(e) && !e.delayed && (e.key == "" || p.keys[e.key].head() == e)
 }

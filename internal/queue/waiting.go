@@ -192,7 +192,7 @@ func newLines(jobs []Record, paused map[string]string) lines {
 		firstHost: map[string]Record{}, firstKey: map[string]Record{}, paused: paused,
 	}
 	for _, r := range jobs {
-		if c := r.Concurrency; c != nil && r.underWay() {
+		if c := r.Concurrency; c != nil && r.Holds() {
 			first(l.holdKey, c.Key, r)
 		} else if c != nil && r.State == Pending && l.pause(r) == "" {
 			first(l.firstKey, c.Key, r) // also before a repetition it keeps its place
@@ -200,7 +200,7 @@ func newLines(jobs []Record, paused map[string]string) lines {
 	}
 	for _, r := range jobs {
 		for _, h := range r.exclusive() {
-			if r.underWay() {
+			if r.Holds() {
 				first(l.holdHost, h, r)
 			} else if r.State == Pending && r.Delay == 0 && l.pause(r) == "" && l.hasKey(r) {
 				first(l.firstHost, h, r)
@@ -215,11 +215,6 @@ func first(of map[string]Record, name string, r Record) {
 	if o, ok := of[name]; !ok || r.before(o) {
 		of[name] = r
 	}
-}
-
-// underWay reports whether others respect the locks of r whatever the order.
-func (r Record) underWay() bool {
-	return r.Holds() && (r.State != Pending || r.Attempt > 0) // after a loss it keeps them
 }
 
 // hasKey reports whether r waits for no other job with its key: only then it
@@ -249,14 +244,6 @@ func (r Record) before(o Record) bool {
 		return r.Priority > o.Priority
 	}
 	return r.First < o.First
-}
-
-// exclusive returns the hosts that r wants for itself, as far as they are known.
-func (r Record) exclusive() []string {
-	if r.SharesHosts {
-		return nil
-	}
-	return r.Hosts
 }
 
 // ahead says which job r must wait for, empty if there is none.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"slices"
 	"time"
 )
 
@@ -43,12 +42,12 @@ func (s *Scheduler) followRunners(ctx context.Context) error {
 func (s *Scheduler) served(runners []RunnerInfo) {
 	now := time.Now()
 	missed, unserved := make(map[string]time.Time), make(map[string]bool)
-	for _, j := range s.open {
-		name := NameFor(j.job.Needs)
+	for id, j := range s.open {
+		name := s.plan.jobs[id].queue
 		if _, known := missed[name]; known {
 			continue
 		}
-		if slices.ContainsFunc(runners, func(i RunnerInfo) bool { return i.serves(j.job.Needs) }) {
+		if served(j.job.Needs, runners) {
 			continue
 		}
 		since, known := s.missed[name]

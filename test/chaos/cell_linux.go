@@ -69,7 +69,7 @@ func cell(dir string) int {
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM)
-	run, err := os.StartProcess(self, []string{self, partRun, dir}, &os.ProcAttr{ //nolint:gosec // this program
+	run, err := os.StartProcess(self, []string{self, partRun, dir}, &os.ProcAttr{
 		Env: os.Environ(), Files: []*os.File{nil, os.Stdout, os.Stderr},
 	})
 	if err != nil {

@@ -117,7 +117,7 @@ func missingTools() []string {
 
 // inside makes the run: it is in the namespaces.
 func inside(ctx context.Context, dir string, stdout, stderr io.Writer) error {
-	text, err := os.ReadFile(filepath.Join(dir, orderFile)) //nolint:gosec // the run's own directory
+	text, err := os.ReadFile(filepath.Join(dir, orderFile))
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func inside(ctx context.Context, dir string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("write the evidence: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, evidenceFile), text, 0o600); err != nil { //nolint:gosec // as above
+	if err := os.WriteFile(filepath.Join(dir, evidenceFile), text, 0o600); err != nil {
 		return err
 	}
 	return judge(e, o.Settings.JSON, stdout)

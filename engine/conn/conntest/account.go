@@ -60,7 +60,7 @@ func StartSSHDWithAccount(t testing.TB, config ...string) SSHD {
 		if file == "shadow" {
 			mode = 0o600
 		}
-		check(t, os.WriteFile(filepath.Join(s.Dir, file), append(text, line...), mode)) //nolint:gosec // the directory is this test's own
+		check(t, os.WriteFile(filepath.Join(s.Dir, file), append(text, line...), mode))
 	}
 	rules := s.User + " ALL=(ALL:ALL) ALL\n" + s.User + " ALL=(nobody) NOPASSWD: ALL\n"
 	check(t, os.WriteFile(filepath.Join(s.Dir, "sudoers"), []byte(rules), 0o600))

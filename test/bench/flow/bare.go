@@ -89,7 +89,7 @@ func syncRate(ctx context.Context, dir string, d time.Duration) (rate float64, e
 	if err != nil {
 		return 0, fmt.Errorf("measure the disk: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(name)) }() //nolint:gosec // the file from above
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(name)) }()
 	body := bytes.Repeat([]byte("x"), writeSize)
 	n := 0
 	start := time.Now()

@@ -148,6 +148,34 @@ func (pb *Playbook) Hosts(inv *inventory.Inventory, limit []string) ([]string, e
 
 // selectHosts returns the hosts of each play, sorted by name.
 func (pb *Playbook) selectHosts(inv *inventory.Inventory, limit []string) ([][]*inventory.Host, error) {
+	if len(pb.plays) == 0 {
+		return nil, pb.patternFaults(inv, limit)
+	}
+	selected := make([][]*inventory.Host, len(pb.plays))
+	total := 0
+	for i, pl := range pb.plays {
+		groups := make([]string, len(pl.groups))
+		for j, g := range pl.groups {
+			groups[j] = g.text
+		}
+		hosts, err := inv.Select(groups)
+		if err == nil {
+			hosts, err = inv.Limit(hosts, limit)
+		}
+		if err != nil {
+			return nil, pb.patternFaults(inv, limit)
+		}
+		selected[i] = hosts
+		total += len(hosts)
+	}
+	if total == 0 {
+		return nil, fmt.Errorf("no host is in the groups of %s and within the limit", pb.File)
+	}
+	return selected, nil
+}
+
+// patternFaults says what is wrong with each pattern that selects hosts.
+func (pb *Playbook) patternFaults(inv *inventory.Inventory, limit []string) error {
 	var faults []error
 	for _, pl := range pb.plays {
 		for _, g := range pl.groups {
@@ -158,27 +186,5 @@ func (pb *Playbook) selectHosts(inv *inventory.Inventory, limit []string) ([][]*
 	if _, err := inv.Limit(inv.Hosts(), limit); err != nil {
 		faults = append(faults, fmt.Errorf("limiting hosts: %w", err))
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
-	}
-	selected := make([][]*inventory.Host, len(pb.plays))
-	total := 0
-	for i, pl := range pb.plays {
-		groups := make([]string, len(pl.groups))
-		for j, g := range pl.groups {
-			groups[j] = g.text
-		}
-		hosts, err := inv.Select(groups)
-		if err != nil {
-			return nil, err
-		}
-		if selected[i], err = inv.Limit(hosts, limit); err != nil {
-			return nil, err
-		}
-		total += len(selected[i])
-	}
-	if total == 0 && len(pb.plays) > 0 {
-		return nil, fmt.Errorf("no host is in the groups of %s and within the limit", pb.File)
-	}
-	return selected, nil
+	return errors.Join(faults...)
 }

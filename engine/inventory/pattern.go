@@ -3,74 +3,48 @@ package inventory
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
-// hostSet is a set of hosts.
-type hostSet map[*Host]bool
-
-func (s hostSet) add(hosts ...*Host) {
-	for _, h := range hosts {
-		s[h] = true
-	}
-}
+// stands tells whether a pattern stands for a host.
+type stands func(*Host) bool
 
 // choose applies patterns to hosts, whatever their order: those that any plain
 // pattern finds (all of them if there is no plain one), of which those remain that
-// every &pattern finds and no !pattern. find returns what one pattern, without its
-// mark, stands for.
-func choose(hosts []*Host, patterns []string, find func(pattern string) (hostSet, error)) ([]*Host, error) {
-	plain := hostSet{}
-	all := true
-	var required, excluded []hostSet
+// every &pattern finds and no !pattern. find returns what tells the hosts that one
+// pattern, without its mark, stands for.
+func choose(hosts []*Host, patterns []string, find func(pattern string) (stands, error)) ([]*Host, error) {
+	var plain, required, excluded []stands
 	for _, pattern := range patterns {
 		name := strings.TrimLeft(pattern, "!&")
 		if len(pattern)-len(name) > 1 || name == "" {
 			return nil, fmt.Errorf("%q is not a pattern: a name follows one ! or &, or none", pattern)
 		}
-		set, err := find(name)
+		f, err := find(name)
 		if err != nil {
 			return nil, err
 		}
 		switch pattern[0] {
 		case '!':
-			excluded = append(excluded, set)
+			excluded = append(excluded, f)
 		case '&':
-			required = append(required, set)
+			required = append(required, f)
 		default:
-			all = false
-			for h := range set {
-				plain.add(h)
-			}
+			plain = append(plain, f)
 		}
 	}
 	var out []*Host
 	for _, h := range hosts {
-		if (all || plain[h]) && inEvery(required, h) && !inAny(excluded, h) {
+		by := func(f stands) bool { return f(h) }
+		not := func(f stands) bool { return !f(h) }
+		if (len(plain) == 0 || slices.ContainsFunc(plain, by)) && !slices.ContainsFunc(required, not) && !slices.ContainsFunc(excluded, by) {
 			out = append(out, h)
 		}
 	}
 	return out, nil
-}
-
-func inEvery(sets []hostSet, h *Host) bool {
-	for _, s := range sets {
-		if !s[h] {
-			return false
-		}
-	}
-	return true
-}
-
-func inAny(sets []hostSet, h *Host) bool {
-	for _, s := range sets {
-		if s[h] {
-			return true
-		}
-	}
-	return false
 }
 
 // isGlob reports whether a name holds what a glob is made of.
@@ -92,14 +66,14 @@ func matcher(name string) (func(string) bool, error) {
 	}, nil
 }
 
-// findGroups returns the hosts of the groups that name stands for.
-func (inv *Inventory) findGroups(name string) (hostSet, error) {
-	set, found, err := inv.inGroups(name)
+// findGroups tells the hosts of the groups that name stands for.
+func (inv *Inventory) findGroups(name string) (stands, error) {
+	in, found, err := inv.inGroups(name)
 	switch {
 	case err != nil:
 		return nil, err
 	case found:
-		return set, nil
+		return in, nil
 	case isGlob(name):
 		return nil, fmt.Errorf("no group matches %q%s", name, strictyaml.Suggest(name, inv.Groups()))
 	default:
@@ -107,52 +81,40 @@ func (inv *Inventory) findGroups(name string) (hostSet, error) {
 	}
 }
 
-// findAny returns the hosts that name stands for, by their own names or by those
-// of groups.
-func (inv *Inventory) findAny(name string) (hostSet, error) {
-	set, found, err := inv.inGroups(name)
+// findAny tells the hosts that name stands for, by their own names or by those of
+// groups.
+func (inv *Inventory) findAny(name string) (stands, error) {
+	in, found, err := inv.inGroups(name)
 	if err != nil {
 		return nil, err
-	}
-	if !isGlob(name) {
-		if h, ok := inv.Host(name); ok {
-			found = true
-			set.add(h)
-		}
-		if !found {
-			return nil, fmt.Errorf("unknown host or group %q%s", name, inv.suggest(name))
-		}
-		return set, nil
 	}
 	match, err := matcher(name)
 	if err != nil {
 		return nil, err
 	}
-	for _, h := range inv.hosts {
-		if match(h.Name) {
-			found = true
-			set.add(h)
+	if !found && isGlob(name) {
+		if !slices.ContainsFunc(inv.hosts, func(h *Host) bool { return match(h.Name) }) {
+			return nil, fmt.Errorf("no host or group matches %q", name)
 		}
+	} else if _, known := inv.Host(name); !found && !known {
+		return nil, fmt.Errorf("unknown host or group %q%s", name, inv.suggest(name))
 	}
-	if !found {
-		return nil, fmt.Errorf("no host or group matches %q", name)
-	}
-	return set, nil
+	return func(h *Host) bool { return match(h.Name) || in(h) }, nil
 }
 
-// inGroups returns the hosts of all groups that name stands for, and whether
-// there is such a group.
-func (inv *Inventory) inGroups(name string) (set hostSet, found bool, err error) {
+// inGroups tells the hosts of all groups that name stands for, and whether there
+// is such a group.
+func (inv *Inventory) inGroups(name string) (in stands, found bool, err error) {
+	if !isGlob(name) {
+		_, found = inv.groups[name]
+		return func(h *Host) bool { return slices.Contains(h.Groups, name) }, found, nil
+	}
 	match, err := matcher(name)
 	if err != nil {
 		return nil, false, err
 	}
-	set = hostSet{}
-	for known, g := range inv.groups {
-		if match(known) {
-			found = true
-			set.add(g.members...)
-		}
+	for known := range inv.groups {
+		found = found || match(known)
 	}
-	return set, found, nil
+	return func(h *Host) bool { return slices.ContainsFunc(h.Groups, match) }, found, nil
 }

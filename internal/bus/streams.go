@@ -63,6 +63,8 @@ const (
 	KeyOpenJobs = "open-jobs"
 	// AllResults selects the results of all jobs on RUNS.
 	AllResults = prefixRun + "*.t"
+	// AllCancels selects what running jobs are told to stop by.
+	AllCancels = prefixCancel + "*"
 	// AllLocks selects all locks on RUNS.
 	AllLocks = prefixLock + ">"
 	// AllEvents selects every event on EVENTS.
@@ -101,6 +103,7 @@ const (
 	prefixEvents = "events."
 	prefixRun    = "run."
 	prefixLock   = "lock."
+	prefixCancel = "cancel."
 	prefixLive   = "live."
 )
 
@@ -144,7 +147,7 @@ func KeyLockSubject(key string) string { return prefixLock + "key." + Token(key)
 
 // CancelSubject is where a running job is told to stop: cancel.<job>. It is not
 // stored; what counts is the job's state.
-func CancelSubject(job string) string { return "cancel." + Token(job) }
+func CancelSubject(job string) string { return prefixCancel + Token(job) }
 
 // LiveSubject is where messages stored on a subject of EVENTS or of RUNS (but
 // its locks) appear as they are stored: live.<subject>.

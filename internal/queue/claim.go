@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 )
@@ -30,7 +29,7 @@ type lockRecord struct {
 // claim is one try to take a job with one wake-up in hand.
 type claim struct {
 	w      *Worker
-	msg    jetstream.Msg
+	msg    *nats.Msg
 	wake   wakeup
 	timing Timing
 	log    *slog.Logger
@@ -117,23 +116,33 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared) (*Lease,
 	if err != nil {
 		return nil, err
 	}
-	msgs, err := c.locks(ctx, rec.Job, lockSubjects(next))
-	if err != nil {
-		return nil, err
-	}
 	state, err := stateMsg(next, rec.Rev)
 	if err != nil {
 		return nil, err
 	}
+	msgs, guessed, err := c.locks(ctx, rec.Job, lockSubjects(next))
+	if err != nil {
+		return nil, err
+	}
 	sent := time.Now()
-	token, err := c.store(ctx, rec.Job, msgs, state)
+	token, held, err := c.store(ctx, rec.Job, msgs, state)
+	if guessed && errors.Is(err, bus.ErrConflict) {
+		// What we remembered is used up: now all are read.
+		if msgs, _, err = c.locks(ctx, rec.Job, lockSubjects(next)); err != nil {
+			return nil, err
+		}
+		sent = time.Now()
+		token, held, err = c.store(ctx, rec.Job, msgs, state)
+	}
 	if errors.Is(err, bus.ErrUnknownOutcome) {
 		token, err = c.readBack(ctx, next, err)
 	}
 	if err != nil {
 		return nil, c.settle(err)
 	}
-	return newLease(c, next, token, sent, ready.Run), nil
+	l := newLease(c, next, token, sent, ready.Run)
+	l.locks = held
+	return l, nil
 }
 
 // store takes the locks that are not was's yet, and the record: both or neither. A
@@ -141,18 +150,22 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared) (*Lease,
 // without: its lock first, then the record. Should we die in between, a pending job
 // has a lock that it does not hold; see [claim.lock]. With several locks that could
 // leave two jobs waiting for each other.
-func (c *claim) store(ctx context.Context, was Job, locks []*nats.Msg, state *nats.Msg) (token uint64, err error) {
+func (c *claim) store(ctx context.Context, was Job, locks []*nats.Msg, state *nats.Msg) (token uint64, held []heldLock, err error) {
 	b := c.w.Queue.bus
 	if len(locks) > 1 || len(locks) == 1 && was.Attempt > 0 {
 		// The record is last, so that the sequence returned is the record's.
-		return b.PublishBatch(ctx, append(locks, state))
+		token, err := b.PublishBatch(ctx, slices.Concat(locks, []*nats.Msg{state}))
+		return token, heldLocks(locks, token-uint64(len(locks))), err
 	}
-	for _, m := range append(locks, state) {
-		if token, _, err = b.Publish(ctx, m); err != nil {
-			return 0, err
+	if len(locks) == 1 {
+		rev, _, err := b.Publish(ctx, locks[0])
+		if err != nil {
+			return 0, nil, err
 		}
+		held = heldLocks(locks, rev)
 	}
-	return token, nil
+	token, _, err = b.Publish(ctx, state)
+	return token, held, err
 }
 
 // readBack finds out whether a claim whose answer was lost took place.
@@ -183,12 +196,18 @@ func lockSubjects(j Job) []string {
 }
 
 // locks returns the messages that take the locks which was does not hold yet.
-func (c *claim) locks(ctx context.Context, was Job, subjects []string) ([]*nats.Msg, error) {
+// guessed says that not all of them were read for it.
+func (c *claim) locks(ctx context.Context, was Job, subjects []string) (all []*nats.Msg, guessed bool, err error) {
 	msgs := make([][]*nats.Msg, len(subjects))
 	errs := make([]error, len(subjects))
 	sem := make(chan struct{}, lockReads)
 	var wg sync.WaitGroup
 	for i, subject := range subjects {
+		if rev, ok := c.w.locks.use(subject); ok && !was.Holds() {
+			m, err := lockMsg(subject, was.ID, rev)
+			msgs[i], errs[i], guessed = []*nats.Msg{m}, err, true
+			continue
+		}
 		sem <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-sem }()
@@ -196,7 +215,7 @@ func (c *claim) locks(ctx context.Context, was Job, subjects []string) ([]*nats.
 		})
 	}
 	wg.Wait()
-	return once(slices.Concat(msgs...)), errors.Join(errs...)
+	return once(slices.Concat(msgs...)), guessed, errors.Join(errs...)
 }
 
 // once leaves out further messages for a subject: several locks may have had one
@@ -249,7 +268,13 @@ func (c *claim) lock(ctx context.Context, subject string, was Job) (msgs []*nats
 			msgs = append(msgs, again)
 		}
 	}
-	data, err := json.Marshal(lockRecord{Job: was.ID})
+	msg, err := lockMsg(subject, was.ID, rev)
+	return append(msgs, msg), err
+}
+
+// lockMsg returns the message that takes a lock, if its last revision is rev.
+func lockMsg(subject, job string, rev uint64) (*nats.Msg, error) {
+	data, err := json.Marshal(lockRecord{Job: job})
 	if err != nil {
 		return nil, fmt.Errorf("encode lock %s: %w", subject, err)
 	}
@@ -257,5 +282,5 @@ func (c *claim) lock(ctx context.Context, subject string, was Job) (msgs []*nats
 	// too old: to roll them up would cost a sync of its own.
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
 	bus.ExpectSubjectSeq(msg, subject, rev)
-	return append(msgs, msg), nil
+	return msg, nil
 }

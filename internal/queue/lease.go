@@ -54,6 +54,9 @@ type Lease struct {
 	// lose ends the lease, stop only the run; both are set before work begins.
 	lose, stop context.CancelCauseFunc
 
+	// locks are those taken with the claim.
+	locks []heldLock
+
 	mu        sync.Mutex
 	token     uint64    // the record's sequence: the fence
 	confirmed time.Time // when the last confirmed heartbeat was sent; monotonic
@@ -183,10 +186,8 @@ func (l *Lease) keep(held context.Context) {
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watch.Go(func() { l.watch(held) })
-	hurry := make(chan *nats.Msg, 1)
-	if sub, err := l.c.w.Queue.bus.Conn.ChanSubscribe(bus.CancelSubject(l.Job.ID), hurry); err == nil {
-		defer func() { _ = sub.Unsubscribe() }()
-	}
+	hurry, forget := l.c.w.cancels.of(l.Job.ID)
+	defer forget()
 	for {
 		select {
 		case <-held.Done():
@@ -388,6 +389,9 @@ func (l *Lease) finish(held context.Context, cause error, out Outcome) {
 		}
 		return err
 	})
+	if err == nil && next.State.Terminal() {
+		l.c.w.locks.free(l.locks)
+	}
 	switch {
 	case err != nil:
 		l.c.log.Warn("final state not stored", slog.String("state", string(next.State)), slog.Any("err", err))

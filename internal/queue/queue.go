@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +28,6 @@ var (
 	ErrAmbiguous = errors.New("more than one job begins with that")
 )
 
-// priority is the token that subjects of wake-ups end in. It is always the same:
-// who goes first is decided before a wake-up is sent.
-const priority = 5
-
 // Record is a job with the sequence of its revision on the RUNS stream, which
 // is what the next transition is compared with.
 type Record struct {
@@ -41,16 +36,6 @@ type Record struct {
 	// At is when the revision was stored, by the server's clock; zero if it was
 	// stored just now.
 	At time.Time
-}
-
-// wakeup is the message on the JOBS stream.
-type wakeup struct {
-	ID string `json:"id"`
-	// Rev is the revision of the pending job that the wake-up is for; for any
-	// other it is void.
-	Rev uint64 `json:"rev"`
-	// Nonce tells this wake-up from others for the same revision.
-	Nonce uint64 `json:"nonce"`
 }
 
 // Queue reads and writes jobs. It is safe for concurrent use.
@@ -150,20 +135,6 @@ func stateMsg(j Job, rev uint64) (*nats.Msg, error) {
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
 	bus.ExpectSubjectSeq(msg, subject, rev)
 	return msg, nil
-}
-
-// wake hands a job out to the runners of a queue.
-func (q *Queue) wake(ctx context.Context, queue string, w wakeup) error {
-	w.Nonce = rand.Uint64() //nolint:gosec // it has to be new, not secret
-	data, err := json.Marshal(w)
-	if err != nil {
-		return fmt.Errorf("wake job %s: %w", w.ID, err)
-	}
-	msg := &nats.Msg{Subject: bus.JobSubject(queue, priority), Header: nats.Header{}, Data: data}
-	if _, _, err := q.bus.Publish(ctx, msg); err != nil {
-		return fmt.Errorf("wake job %s: %w", w.ID, err)
-	}
-	return nil
 }
 
 // Get reads a job by its whole id.

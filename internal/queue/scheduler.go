@@ -21,6 +21,8 @@ const (
 	wakeWindow = 64
 	// actors bounds the writes that are under way at once.
 	actors = 16
+	// maxRecords is how many bytes of records are kept for wake-ups.
+	maxRecords = 8 << 20
 	// retryAction is how long after a write that failed it is tried again.
 	retryAction = time.Second
 )
@@ -44,6 +46,8 @@ type Scheduler struct {
 
 	plan *plan
 	open map[string]*openJob
+	// records is how many bytes the records of open jobs have.
+	records int
 	// seen is the sequence up to which the states are known.
 	seen    uint64
 	held    bool // the events' consumer is paused
@@ -74,6 +78,8 @@ type openJob struct {
 	// sign is the sequence of that sign.
 	sign   uint64
 	acting bool // a transition is being written
+	// record is what the wake-up brings along, or nil.
+	record []byte
 }
 
 // brief is a job without what the scheduler does not need, its variables above all.
@@ -216,7 +222,7 @@ func (s *Scheduler) followStates(ctx context.Context, from uint64) error {
 			return fmt.Errorf("follow jobs: %w", err)
 		}
 		if b, ok := s.briefOf(m); ok {
-			s.tell(ctx, func() { s.learn(b, m.Seq, m.Time, false) })
+			s.tell(ctx, func() { s.learn(b, m, false) })
 		}
 	}
 	return nil
@@ -260,16 +266,17 @@ func (s *Scheduler) followPauses(ctx context.Context) error {
 	})
 }
 
-// learn takes in a revision of a job. At is when it was stored; past is true for
-// what was stored before we began.
-func (s *Scheduler) learn(b brief, rev uint64, at time.Time, past bool) {
-	s.seen = max(s.seen, rev)
+// learn takes in the revision of a job that is stored in m. past is true for what
+// was stored before we began.
+func (s *Scheduler) learn(b brief, m bus.Msg, past bool) {
+	s.seen = max(s.seen, m.Seq)
 	old := s.open[b.ID]
-	if old != nil && old.rev >= rev {
+	if old != nil && old.rev >= m.Seq {
 		return
 	}
 	if old != nil {
 		old.stop()
+		s.records -= len(old.record)
 	}
 	if b.State.Terminal() {
 		delete(s.open, b.ID)
@@ -277,18 +284,22 @@ func (s *Scheduler) learn(b brief, rev uint64, at time.Time, past bool) {
 		return
 	}
 	now := time.Now()
-	j := &openJob{rev: rev, job: b, since: now, alive: now, sign: rev}
+	j := &openJob{rev: m.Seq, job: b, since: now, alive: now, sign: m.Seq}
+	if size := len(m.Data); b.State == Pending && size <= maxCarried && s.records+size <= maxRecords {
+		j.record = m.Data
+		s.records += size
+	}
 	s.open[b.ID] = j
 	e := b.entry()
 	switch {
 	case b.State == Pending && b.Delay > 0:
 		e.delayed = true
-		s.after(j, left(b.Delay, at, past), func() {
+		s.after(j, left(b.Delay, m.Time, past), func() {
 			e.delayed = false
 			s.plan.set(e)
 		})
 	case b.State == Unapproved && b.Approval != nil && b.Approval.Expires > 0:
-		s.after(j, left(b.Approval.Expires, at, past), func() { s.expire(j) })
+		s.after(j, left(b.Approval.Expires, m.Time, past), func() { s.expire(j) })
 	}
 	s.plan.set(e)
 	if !past && b.State == Pending && (old == nil || old.job.State == Unapproved) {
@@ -426,7 +437,7 @@ func (s *Scheduler) release() {
 		}
 		j.since = time.Now()
 		s.do(func(ctx context.Context) error {
-			err := s.Queue.wake(ctx, e.queue, wakeup{ID: e.id, Rev: j.rev})
+			err := s.Queue.wake(ctx, e.queue, wakeup{ID: e.id, Rev: j.rev, record: j.record})
 			if err != nil {
 				s.later(ctx, j, func() { s.plan.release(e, false) })
 			}

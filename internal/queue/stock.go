@@ -69,7 +69,7 @@ func (s *Scheduler) recover(ctx context.Context) error {
 
 func (s *Scheduler) recall(m bus.Msg) {
 	if b, ok := s.briefOf(m); ok {
-		s.learn(b, m.Seq, m.Time, true)
+		s.learn(b, m, true)
 	}
 }
 
@@ -190,8 +190,7 @@ func (q *Queue) wakeups(ctx context.Context) (map[wakeKey]uint64, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list wake-ups: %w", err)
 		}
-		var w wakeup
-		if json.Unmarshal(m.Data, &w) == nil {
+		if w, err := decodeWakeup(m.Data); err == nil {
 			there[wakeKey{w.ID, w.Rev}] = m.Seq
 		}
 	}

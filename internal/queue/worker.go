@@ -2,14 +2,13 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 )
@@ -52,22 +51,25 @@ type Worker struct {
 	// Busy, if set, is told how many jobs are in hand whenever that changes.
 	Busy func(n int)
 
-	slots chan struct{}
-	wg    sync.WaitGroup
+	slots   chan struct{}
+	wg      sync.WaitGroup
+	cancels cancels
+	locks   knownLocks
 }
 
-const (
-	// rediscover is how often the worker looks for new queues.
-	rediscover = 3 * time.Second
-	// longPoll is how long one request for work stays open.
-	longPoll = 3 * time.Second
-)
+// rediscover is how often the worker looks for new queues.
+const rediscover = 3 * time.Second
 
 // Work serves every queue the labels allow until ctx ends or drain is closed.
 // After drain it claims nothing new and returns when the jobs in hand are done.
 // When ctx ends, jobs in hand are stopped and given back for another runner.
 func (w *Worker) Work(ctx context.Context, drain <-chan struct{}) error {
 	w.slots = make(chan struct{}, max(w.Slots, 1))
+	heard, err := w.cancels.follow(w.Queue.bus)
+	if err != nil {
+		return err
+	}
+	defer heard()
 	// Jobs in hand outlive the pulling.
 	pull, stop := context.WithCancel(ctx)
 	defer stop()
@@ -95,8 +97,17 @@ func (w *Worker) Work(ctx context.Context, drain <-chan struct{}) error {
 				w.Queue.log.Warn("cannot serve queue", slog.String("queue", name), slog.Any("err", err))
 				continue
 			}
+			from, err := newPuller(w.Queue.bus, name)
+			if err != nil {
+				w.Queue.log.Warn("cannot serve queue", slog.String("queue", name), slog.Any("err", err))
+				continue
+			}
 			serving[name] = true
-			w.wg.Go(func() { w.serve(ctx, pull, cons) })
+			timing := Timing{Lease: cons.CachedInfo().Config.AckWait}
+			w.wg.Go(func() {
+				defer from.close()
+				w.serve(ctx, pull, from, timing)
+			})
 		}
 		select {
 		case <-pull.Done():
@@ -127,8 +138,7 @@ func (w *Worker) queues(ctx context.Context) ([]string, error) {
 
 // serve pulls from one queue, one message for a free slot, so that a busy runner
 // holds back nothing that an idle one could run.
-func (w *Worker) serve(ctx, pull context.Context, cons jetstream.Consumer) {
-	timing := Timing{Lease: cons.CachedInfo().Config.AckWait}
+func (w *Worker) serve(ctx, pull context.Context, from *puller, timing Timing) {
 	for pull.Err() == nil {
 		select {
 		case w.slots <- struct{}{}:
@@ -137,7 +147,14 @@ func (w *Worker) serve(ctx, pull context.Context, cons jetstream.Consumer) {
 		}
 		// The slot is free: let other queues have it while this one is asked.
 		<-w.slots
-		msg := w.fetch(pull, cons)
+		msg, err := from.next(pull)
+		if err != nil && pull.Err() == nil {
+			w.Queue.log.Debug("no work fetched", slog.Any("err", err))
+			select { // the bus may be away; do not spin
+			case <-pull.Done():
+			case <-time.After(pullAgain):
+			}
+		}
 		if msg == nil {
 			continue
 		}
@@ -161,33 +178,12 @@ func (w *Worker) busy() {
 	}
 }
 
-// fetch asks for one message; nil means that there was none in time.
-func (w *Worker) fetch(ctx context.Context, cons jetstream.Consumer) jetstream.Msg {
-	wait, cancel := context.WithTimeout(ctx, longPoll)
-	defer cancel()
-	batch, err := cons.Fetch(1, jetstream.FetchContext(wait))
-	if err == nil {
-		if msg, ok := <-batch.Messages(); ok {
-			return msg
-		}
-		err = batch.Error()
-	}
-	if err != nil && wait.Err() == nil {
-		w.Queue.log.Debug("no work fetched", slog.Any("err", err))
-		select { // the bus may be away; do not spin
-		case <-wait.Done():
-		case <-time.After(250 * time.Millisecond):
-		}
-	}
-	return nil
-}
-
 // handle takes one wake-up to its end: dropped, given back, or worked off.
-func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, timing Timing) {
+func (w *Worker) handle(ctx context.Context, msg *nats.Msg, timing Timing) {
 	log := w.Queue.log
-	var wake wakeup
-	if err := json.Unmarshal(msg.Data(), &wake); err != nil || wake.ID == "" {
-		log.Error("dropped a wake-up that names no job", slog.String("data", string(msg.Data())))
+	wake, err := decodeWakeup(msg.Data)
+	if err != nil || wake.ID == "" {
+		log.Error("dropped a wake-up that names no job", slog.String("data", string(msg.Data)))
 		_ = msg.Term()
 		return
 	}
@@ -199,7 +195,7 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, timing Timing) {
 		return
 	}
 	c := &claim{w: w, msg: msg, wake: wake, timing: timing, log: log}
-	rec, err := w.Queue.Get(ctx, wake.ID)
+	rec, err := w.record(ctx, wake, meta.NumDelivered)
 	switch {
 	case errors.Is(err, ErrNoJob):
 		log.Warn("dropped a wake-up for a job that is gone")
@@ -224,6 +220,15 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, timing Timing) {
 		_ = msg.Ack() // the record is what counts from here on
 		lease.work(ctx)
 	}
+}
+
+// record returns the record of a job. A wake-up brings it along as it was: if it
+// changed since, the claim fails, and when the wake-up comes again, it is read.
+func (w *Worker) record(ctx context.Context, wake wakeup, delivered uint64) (Record, error) {
+	if delivered > 1 || wake.record == nil {
+		return w.Queue.Get(ctx, wake.ID)
+	}
+	return record(bus.Msg{Subject: bus.StateSubject(wake.ID), Seq: wake.Rev, Data: wake.record})
 }
 
 // backoff is how long a wake-up that could not be used now stays away: doubling

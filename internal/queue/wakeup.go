@@ -1,0 +1,65 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/jet-bus/jet-bus/internal/bus"
+)
+
+const (
+	// priority is the token that subjects of wake-ups end in. It is always the same:
+	// who goes first is decided before a wake-up is sent.
+	priority = 5
+	// maxCarried is how large a record may be that a wake-up brings along: a message
+	// on JOBS may have 4 KiB.
+	maxCarried = 3 << 10
+)
+
+// wakeup is the message on the JOBS stream: a line of JSON, and after it the record
+// if it is small.
+type wakeup struct {
+	ID string `json:"id"`
+	// Rev is the revision of the pending job that the wake-up is for; for any
+	// other it is void.
+	Rev uint64 `json:"rev"`
+	// Nonce tells this wake-up from others for the same revision.
+	Nonce uint64 `json:"nonce"`
+	// record is the job as stored at Rev, so that the runner need not read it; or
+	// nil.
+	record []byte
+}
+
+// decodeWakeup reads a message of the JOBS stream.
+func decodeWakeup(data []byte) (w wakeup, err error) {
+	line, rest, _ := bytes.Cut(data, []byte("\n"))
+	if err := json.Unmarshal(line, &w); err != nil {
+		return w, err
+	}
+	if len(rest) > 0 {
+		w.record = rest
+	}
+	return w, nil
+}
+
+// wake hands a job out to the runners of a queue.
+func (q *Queue) wake(ctx context.Context, queue string, w wakeup) error {
+	w.Nonce = rand.Uint64() //nolint:gosec // it has to be new, not secret
+	data, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("wake job %s: %w", w.ID, err)
+	}
+	if len(w.record) > 0 {
+		data = append(append(data, '\n'), w.record...)
+	}
+	msg := &nats.Msg{Subject: bus.JobSubject(queue, priority), Header: nats.Header{}, Data: data}
+	if _, _, err := q.bus.Publish(ctx, msg); err != nil {
+		return fmt.Errorf("wake job %s: %w", w.ID, err)
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestPull(t *testing.T) {
 	defer p.close()
 	wake := func(id, record string) {
 		t.Helper()
-		if err := q.wake(t.Context(), name, wakeup{ID: id, Rev: 7, record: []byte(record)}); err != nil {
+		if err := q.wake(t.Context(), name, wakeup{ID: id, Rev: 7, Job: json.RawMessage(record)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,17 +37,17 @@ func TestPull(t *testing.T) {
 		if err != nil || msg == nil {
 			t.Fatalf("next is %v, %v", msg, err)
 		}
-		w, err := decodeWakeup(msg.Data)
-		if err != nil || w.ID != id || w.Rev != 7 || string(w.record) != record {
-			t.Errorf("got %+v (%s), %v; want %s with %q", w, w.record, err, id, record)
+		var w wakeup
+		if err := json.Unmarshal(msg.Data, &w); err != nil || w.ID != id || w.Rev != 7 || string(w.Job) != record {
+			t.Errorf("got %s, %v; want %s with %q", msg.Data, err, id, record)
 		}
 		if err := msg.Ack(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wake("a", "{\n}")
+	wake("a", `{"id":"a"}`)
 	wake("b", "")
-	got("a", "{\n}")
+	got("a", `{"id":"a"}`)
 	got("b", "")
 	later := time.AfterFunc(100*time.Millisecond, func() { wake("c", "") })
 	defer later.Stop()

@@ -437,7 +437,7 @@ func (s *Scheduler) release() {
 		}
 		j.since = time.Now()
 		s.do(func(ctx context.Context) error {
-			err := s.Queue.wake(ctx, e.queue, wakeup{ID: e.id, Rev: j.rev, record: j.record})
+			err := s.Queue.wake(ctx, e.queue, wakeup{ID: e.id, Rev: j.rev, Job: j.record})
 			if err != nil {
 				s.later(ctx, j, func() { s.plan.release(e, false) })
 			}

@@ -190,7 +190,8 @@ func (q *Queue) wakeups(ctx context.Context) (map[wakeKey]uint64, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list wake-ups: %w", err)
 		}
-		if w, err := decodeWakeup(m.Data); err == nil {
+		var w wakeup
+		if json.Unmarshal(m.Data, &w) == nil {
 			there[wakeKey{w.ID, w.Rev}] = m.Seq
 		}
 	}

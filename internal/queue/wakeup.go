@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,8 +20,7 @@ const (
 	maxCarried = 3 << 10
 )
 
-// wakeup is the message on the JOBS stream: a line of JSON, and after it the record
-// if it is small.
+// wakeup is the message on the JOBS stream.
 type wakeup struct {
 	ID string `json:"id"`
 	// Rev is the revision of the pending job that the wake-up is for; for any
@@ -30,21 +28,9 @@ type wakeup struct {
 	Rev uint64 `json:"rev"`
 	// Nonce tells this wake-up from others for the same revision.
 	Nonce uint64 `json:"nonce"`
-	// record is the job as stored at Rev, so that the runner need not read it; or
-	// nil.
-	record []byte
-}
-
-// decodeWakeup reads a message of the JOBS stream.
-func decodeWakeup(data []byte) (w wakeup, err error) {
-	line, rest, _ := bytes.Cut(data, []byte("\n"))
-	if err := json.Unmarshal(line, &w); err != nil {
-		return w, err
-	}
-	if len(rest) > 0 {
-		w.record = rest
-	}
-	return w, nil
+	// Job is the record as stored at Rev, so that the runner need not read it; nil
+	// if it is large.
+	Job json.RawMessage `json:"job,omitempty"`
 }
 
 // wake hands a job out to the runners of a queue.
@@ -53,9 +39,6 @@ func (q *Queue) wake(ctx context.Context, queue string, w wakeup) error {
 	data, err := json.Marshal(w)
 	if err != nil {
 		return fmt.Errorf("wake job %s: %w", w.ID, err)
-	}
-	if len(w.record) > 0 {
-		data = append(append(data, '\n'), w.record...)
 	}
 	msg := &nats.Msg{Subject: bus.JobSubject(queue, priority), Header: nats.Header{}, Data: data}
 	if _, _, err := q.bus.Publish(ctx, msg); err != nil {

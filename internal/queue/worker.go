@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -181,8 +182,8 @@ func (w *Worker) busy() {
 // handle takes one wake-up to its end: dropped, given back, or worked off.
 func (w *Worker) handle(ctx context.Context, msg *nats.Msg, timing Timing) {
 	log := w.Queue.log
-	wake, err := decodeWakeup(msg.Data)
-	if err != nil || wake.ID == "" {
+	var wake wakeup
+	if err := json.Unmarshal(msg.Data, &wake); err != nil || wake.ID == "" {
 		log.Error("dropped a wake-up that names no job", slog.String("data", string(msg.Data)))
 		_ = msg.Term()
 		return
@@ -225,10 +226,10 @@ func (w *Worker) handle(ctx context.Context, msg *nats.Msg, timing Timing) {
 // record returns the record of a job. A wake-up brings it along as it was: if it
 // changed since, the claim fails, and when the wake-up comes again, it is read.
 func (w *Worker) record(ctx context.Context, wake wakeup, delivered uint64) (Record, error) {
-	if delivered > 1 || wake.record == nil {
+	if delivered > 1 || wake.Job == nil {
 		return w.Queue.Get(ctx, wake.ID)
 	}
-	return record(bus.Msg{Subject: bus.StateSubject(wake.ID), Seq: wake.Rev, Data: wake.record})
+	return record(bus.Msg{Subject: bus.StateSubject(wake.ID), Seq: wake.Rev, Data: wake.Job})
 }
 
 // backoff is how long a wake-up that could not be used now stays away: doubling

@@ -41,6 +41,9 @@ type highWater struct {
 	log    *slog.Logger
 
 	record waterRecord
+	// ledger is what is known of the block files: of those that were not read at
+	// the start, and of those that the scrub has read.
+	ledger busserver.Ledger
 }
 
 // waterRecord is the file.
@@ -54,19 +57,24 @@ type waterRecord struct {
 	Streams map[string]*waterLevel `json:"streams"`
 	// Untold are the accepted losses that no event tells of yet.
 	Untold []events.StoreRewound `json:"untold,omitempty"`
+	// Checked are the block files that need not be read if they look as they did,
+	// and Server is the version that closed them. Both are there after a clean end only.
+	Checked busserver.Ledger `json:"checked,omitempty"`
+	Server  string           `json:"server,omitempty"`
 }
 
 // open is what the server calls before it opens the store. Its error says what is
 // missing, and nothing has been changed then.
 func (h *highWater) open() error {
-	blocks, err := busserver.Inspect(h.dir)
+	if err := h.read(); err != nil {
+		return err
+	}
+	h.trust()
+	blocks, err := busserver.Inspect(h.dir, h.ledger)
 	if err != nil {
 		return err
 	}
 	if err := h.room(len(blocks) > 0); err != nil {
-		return err
-	}
-	if err := h.read(); err != nil {
 		return err
 	}
 	wakeups := slices.IndexFunc(blocks, func(b busserver.Blocks) bool { return b.Stream == bus.StreamJobs })
@@ -97,6 +105,16 @@ func (h *highWater) open() error {
 	}
 	h.record.Clean, h.record.Boot, h.record.Process = false, bootID(), h.sync == busserver.Process
 	return h.write()
+}
+
+// trust takes over what the record knows of the block files, if the server will
+// not read and cut them itself: only then may a look at them come later.
+func (h *highWater) trust() {
+	h.ledger = busserver.Ledger{}
+	if h.record.Clean && h.record.Server == busserver.ServerVersion && !h.accept && h.record.Checked != nil {
+		h.ledger = h.record.Checked
+	}
+	h.record.Checked, h.record.Server = nil, ""
 }
 
 // room refuses to open a store on a disk that takes no writes: the server would
@@ -282,9 +300,17 @@ func (h *highWater) run(ctx context.Context, b *bus.Bus, suspect func(string)) e
 	}
 }
 
-// close takes note that the store was closed in order.
-func (h *highWater) close() {
+// close takes note that the store was closed in order, and if it is sound, of what
+// need not be read the next time.
+func (h *highWater) close(sound bool) {
 	h.record.Clean = true
+	if sound {
+		checked, err := h.ledger.Present(h.dir)
+		if err != nil {
+			h.log.Warn("what was checked of the store is not written down", slog.Any("err", err))
+		}
+		h.record.Checked, h.record.Server = checked, busserver.ServerVersion
+	}
 	if err := h.write(); err != nil {
 		h.log.Warn("the end of the store is not written down", slog.Any("err", err))
 	}

@@ -312,7 +312,7 @@ func TestAnyFlipIsNoticed(t *testing.T) {
 			if err := os.WriteFile(name, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			blocks, err := busserver.Inspect(dir)
+			blocks, err := busserver.Inspect(dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -268,7 +268,7 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 10)
+	errs := make(chan error, 11)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -291,6 +291,7 @@ func (p *Process) Run(ctx context.Context) error {
 	if p.server != nil {
 		start("keep the store", p.watchStore)
 		start("note the high water", func(ctx context.Context) error { return p.water.run(ctx, p.Bus, p.server.Suspect) })
+		start("check the store", func(ctx context.Context) error { return p.water.scrub(ctx, p.server.Suspect) })
 	}
 	if p.runner != nil {
 		start("run jobs", func(ctx context.Context) error { return p.runner.Run(ctx, nil) })
@@ -374,7 +375,7 @@ func (p *Process) close(ctx context.Context) {
 	if p.server != nil {
 		p.server.Shutdown()
 		if p.water != nil {
-			p.water.close()
+			p.water.close(p.server.Damage() == nil)
 		}
 	}
 }

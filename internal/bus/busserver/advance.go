@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -33,7 +32,7 @@ func (b Blocks) Advance(seq uint64) (Range, error) {
 	// a block with nothing in it but that one was deleted.
 	n := 1
 	if len(b.blocks) > 0 {
-		n = slices.Max(b.blocks) + 1
+		n = b.blocks[len(b.blocks)-1].number + 1
 	}
 	r, err := newRecords(b.Stream, n, nil)
 	if err != nil {

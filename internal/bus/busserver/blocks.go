@@ -1,9 +1,6 @@
 package busserver
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,22 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/minio/highwayhash"
-)
-
-// The server's block files, as of 2.10: records one after the other, each with a
-// hash of its own. It checks them lazily, and where it does look, it cuts a block
-// off at the first bad byte and says nothing. So they are read here before it
-// opens them, and nothing is changed.
-const (
-	recordHead = 22 // length, sequence, time, length of the subject
-	recordHash = 8
-	recordMax  = 32 << 20
-
-	headersBit   = 1 << 31 // in the length: the record has headers
-	erasedBit    = 1 << 63 // in the sequence: only the number is kept
-	tombstoneBit = 1 << 62 // in the sequence: this message was deleted
 )
 
 // Range is a run of sequences, both ends included.
@@ -72,7 +53,7 @@ type Blocks struct {
 	Unknown bool
 
 	dir    string
-	blocks []int    // their numbers, rising
+	blocks []*block // the oldest first
 	stored uint64   // sequence of the last message
 	cuts   []Damage // where each block that is not sound to its end goes wrong
 }
@@ -85,24 +66,65 @@ func (b Blocks) Remove() error {
 	return nil
 }
 
-// Inspect reads the files of all streams in a data directory, which no server may
-// use meanwhile. A directory without a store has none. It fails if a file cannot
-// be read; what is wrong in them is part of the result.
-func Inspect(dir string) ([]Blocks, error) {
+// Inspect says what the files of all streams in a data directory hold, which no
+// server may use meanwhile. It reads those that do not look as they did when they
+// were checked for the ledger; with none, that is all of them. A directory without
+// a store has no streams. It fails if a file cannot be read; what is wrong in them
+// is part of the result.
+func Inspect(dir string, checked Ledger) ([]Blocks, error) {
+	out, err := list(dir)
+	if err != nil {
+		return nil, err
+	}
+	var unknown []*block
+	for i := range out {
+		known := out[i].known(checked)
+		for _, b := range out[i].blocks {
+			c, ok := known[b.number]
+			if !ok || !c.trusted(b) {
+				unknown = append(unknown, b)
+				continue
+			}
+			b.held, b.size, b.sound = c.Held, int(c.Look.Size), int(c.Look.Size)
+		}
+	}
+	if err := readAll(unknown); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].combine()
+	}
+	return out, nil
+}
+
+// list names the streams of a data directory and their block files.
+func list(dir string) ([]Blocks, error) {
 	dirs, err := filepath.Glob(filepath.Join(dir, "js", "jetstream", "*", "streams", "*"))
 	if err != nil {
 		return nil, fmt.Errorf("look for streams in %s: %w", dir, err)
 	}
-	var out []Blocks
-	for _, d := range dirs {
-		b := Blocks{Stream: filepath.Base(d), dir: d}
+	out := make([]Blocks, len(dirs))
+	for i, d := range dirs {
+		b := &out[i]
+		b.Stream, b.dir = filepath.Base(d), d
 		if err := b.configuration(); err != nil {
 			return nil, err
 		}
-		if err := b.read(); err != nil {
-			return nil, err
+		files, err := os.ReadDir(filepath.Join(d, "msgs"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read stream %s: %w", b.Stream, err)
 		}
-		out = append(out, b)
+		for _, f := range files {
+			if number, ok := strings.CutSuffix(f.Name(), ".blk"); ok {
+				if n, err := strconv.Atoi(number); err == nil {
+					b.blocks = append(b.blocks, &block{stream: b.Stream, number: n, name: b.file(n), whole: b.Whole})
+				}
+			}
+		}
+		slices.SortFunc(b.blocks, func(a, b *block) int { return a.number - b.number })
+		if n := len(b.blocks); n > 0 {
+			b.blocks[n-1].last = true
+		}
 	}
 	return out, nil
 }
@@ -125,43 +147,21 @@ func (b *Blocks) configuration() error {
 	return nil
 }
 
-func (b *Blocks) read() error {
-	files, err := os.ReadDir(filepath.Join(b.dir, "msgs"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read stream %s: %w", b.Stream, err)
-	}
-	for _, f := range files {
-		if number, ok := strings.CutSuffix(f.Name(), ".blk"); ok {
-			if n, err := strconv.Atoi(number); err == nil {
-				b.blocks = append(b.blocks, n)
-			}
-		}
-	}
-	slices.Sort(b.blocks)
+// combine puts together what the stream's blocks hold.
+func (b *Blocks) combine() {
 	open := -1 // the damage whose end is not known yet
-	for i, n := range b.blocks {
-		data, err := os.ReadFile(b.file(n))
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", b.Stream, err)
+	for _, k := range b.blocks {
+		if open >= 0 && k.held.First > 0 {
+			b.until(open, k.held.First-1)
+			open = -1
 		}
-		r, err := newRecords(b.Stream, n, data)
-		if err != nil {
-			return err
-		}
-		for r.next() {
-			if open >= 0 && r.stored() {
-				b.until(open, r.seq-1)
-				open = -1
-			}
-			b.add(r)
-		}
-		last := i == len(b.blocks)-1
-		if r.offset == len(data) && (last || len(data) > 0) { // an empty block is taken away
+		b.add(k.held)
+		if k.sound == k.size && (k.last || k.size > 0) { // an empty block is taken away
 			continue
 		}
-		d := Damage{File: b.file(n), Offset: int64(r.offset), Lost: Range{From: b.Last + 1}}
+		d := Damage{File: k.name, Offset: int64(k.sound), Lost: Range{From: b.Last + 1}}
 		b.cuts = append(b.cuts, d)
-		if last && !r.resumes() {
+		if k.last && !k.resumes {
 			b.Torn = &d
 			continue
 		}
@@ -170,7 +170,6 @@ func (b *Blocks) read() error {
 			open = len(b.Damage) - 1
 		}
 	}
-	return nil
 }
 
 // until sets the end of what a damage may have cost. It is none if nothing is missing.
@@ -183,111 +182,22 @@ func (b *Blocks) until(damage int, last uint64) {
 
 func (b *Blocks) file(n int) string { return filepath.Join(b.dir, "msgs", strconv.Itoa(n)+".blk") }
 
-func (b *Blocks) add(r *records) {
-	b.Last = max(b.Last, r.seq) // what was deleted had been given out as well
-	if !r.stored() {
+// add takes in what the next block holds.
+func (b *Blocks) add(h Held) {
+	b.Last = max(b.Last, h.Last)
+	if h.First == 0 {
 		return
 	}
-	switch {
-	case b.First == 0:
-		b.First = r.seq
-	case b.Whole && r.seq > b.stored+1:
-		b.Gaps = append(b.Gaps, Range{From: b.stored + 1, To: r.seq - 1})
+	gaps := h.Gaps
+	if b.First == 0 {
+		b.First = h.First
+	} else if b.Whole {
+		gaps = append([]Range{{From: b.stored + 1, To: h.First - 1}}, gaps...)
 	}
-	b.stored = max(b.stored, r.seq)
-}
-
-// records goes through the records of one block.
-type records struct {
-	data   []byte
-	offset int // of the record to come
-	hash   hash64
-
-	seq               uint64
-	erased, tombstone bool
-}
-
-// hash64 is the part of a hash that is used here.
-type hash64 interface {
-	Reset()
-	Write(p []byte) (int, error)
-	Sum(b []byte) []byte
-}
-
-func newRecords(stream string, block int, data []byte) (*records, error) {
-	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", stream, block))
-	h, err := highwayhash.NewDigest64(key[:])
-	if err != nil {
-		return nil, fmt.Errorf("read stream %s: %w", stream, err)
-	}
-	return &records{data: data, hash: h}, nil
-}
-
-// stored reports whether the record is a message.
-func (r *records) stored() bool { return !r.erased && !r.tombstone }
-
-// next reads the next record. It returns false at the end, and before a record
-// that is not as it was written.
-func (r *records) next() bool {
-	n := r.sound(r.offset)
-	if n == 0 {
-		return false
-	}
-	seq := binary.LittleEndian.Uint64(r.data[r.offset+4:])
-	r.erased, r.tombstone = seq&erasedBit != 0, seq&tombstoneBit != 0
-	r.seq = seq &^ (erasedBit | tombstoneBit)
-	r.erased = r.erased || r.seq == 0
-	r.offset += n
-	return true
-}
-
-// sound returns the length of the record at an offset, 0 if there is none.
-func (r *records) sound(at int) int {
-	if at+recordHead+recordHash > len(r.data) {
-		return 0
-	}
-	head := r.data[at : at+recordHead]
-	length := binary.LittleEndian.Uint32(head)
-	n := int(length &^ headersBit)
-	subject := int(binary.LittleEndian.Uint16(head[20:]))
-	if n > recordMax || n > len(r.data)-at || recordHead+subject+recordHash > n {
-		return 0
-	}
-	body, sum := r.data[at+recordHead:at+n-recordHash], r.data[at+n-recordHash:at+n]
-	rest := body[subject:]
-	if length&headersBit != 0 {
-		if len(rest) < 4 || !headed(rest) {
-			return 0
-		}
-		rest = rest[4:]
-	}
-	r.hash.Reset()
-	for _, part := range [][]byte{head[4:20], body[:subject], rest} {
-		_, _ = r.hash.Write(part) // a hash takes everything
-	}
-	if !bytes.Equal(r.hash.Sum(nil), sum) {
-		return 0
-	}
-	return n
-}
-
-// headed checks where the headers end, which the record's hash does not cover.
-func headed(rest []byte) bool {
-	size := int(binary.LittleEndian.Uint32(rest))
-	if size > len(rest)-4 {
-		return false
-	}
-	h := rest[4 : 4+size]
-	return bytes.HasPrefix(h, []byte("NATS/1.0")) && bytes.HasSuffix(h, []byte("\r\n\r\n"))
-}
-
-// resumes reports whether a sound record begins anywhere after the bad one: then
-// that is no write that was cut off.
-func (r *records) resumes() bool {
-	for at := r.offset + 1; at+recordHead+recordHash <= len(r.data); at++ {
-		if r.sound(at) > 0 {
-			return true
+	for _, g := range gaps {
+		if g.From = max(g.From, b.stored+1); g.From <= g.To {
+			b.Gaps = append(b.Gaps, g)
 		}
 	}
-	return false
+	b.stored = max(b.stored, h.Stored)
 }

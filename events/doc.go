@@ -5,6 +5,7 @@
 //	e, err := events.New("/sensors/7", "dev.example.temperature", map[string]any{"celsius": 21})
 //	e, err := events.Parse(data)         // one event in structured JSON
 //	list, err := events.FromRequest(r, 1<<20)
+//	data, err := events.Marshal(e)       // what encoding/json writes, and sooner
 //
 // It knows nothing of how events are stored or carried: no NATS, no rules.
 //

@@ -54,25 +54,8 @@ func New(source, typ string, data any) (Event, error) {
 // application/problem+json is to be marked as base64: the SDK would write it as
 // a string otherwise.)
 func Check(e Event) error {
-	if e.Context == nil {
-		return errors.New("event has no attributes")
-	}
-	if v := e.SpecVersion(); v != event.CloudEventsVersionV1 {
-		return fmt.Errorf("specversion is %q, only %q is supported", v, event.CloudEventsVersionV1)
-	}
-	if err := e.Validate(); err != nil {
-		// The SDK puts each fault on a line of its own, in random order.
-		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
-		slices.Sort(lines)
-		return errors.New(strings.Join(lines, "; "))
-	}
-	for name, v := range textAttributes(e) {
-		if !utf8.ValidString(v) {
-			return fmt.Errorf("attribute %s is not valid UTF-8", name)
-		}
-		if strings.ContainsFunc(v, unicode.IsControl) {
-			return fmt.Errorf("attribute %s has a control character", name)
-		}
+	if err := checkAttributes(e); err != nil {
+		return err
 	}
 	if e.Data() == nil {
 		return nil
@@ -88,15 +71,45 @@ func Check(e Event) error {
 	return nil
 }
 
-// textAttributes returns the attributes of e that hold free text, by name.
-func textAttributes(e Event) map[string]string {
-	text := map[string]string{"id": e.ID(), "source": e.Source(), "type": e.Type(), "subject": e.Subject()}
-	for name, v := range e.Extensions() {
-		if s, ok := v.(string); ok {
-			text[name] = s
+// checkAttributes is the part of [Check] that is not about the data.
+func checkAttributes(e Event) error {
+	if e.Context == nil {
+		return errors.New("event has no attributes")
+	}
+	if v := e.SpecVersion(); v != event.CloudEventsVersionV1 {
+		return fmt.Errorf("specversion is %q, only %q is supported", v, event.CloudEventsVersionV1)
+	}
+	if err := e.Validate(); err != nil {
+		// The SDK puts each fault on a line of its own, in random order.
+		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+		slices.Sort(lines)
+		return errors.New(strings.Join(lines, "; "))
+	}
+	for _, a := range [...]struct{ name, text string }{
+		{"id", e.ID()}, {"source", e.Source()}, {"type", e.Type()}, {"subject", e.Subject()},
+	} {
+		if err := checkText(a.name, a.text); err != nil {
+			return err
 		}
 	}
-	return text
+	for name, v := range e.Extensions() {
+		text, _ := v.(string)
+		if err := checkText(name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkText reports what keeps text from being an attribute's.
+func checkText(name, text string) error {
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("attribute %s is not valid UTF-8", name)
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return fmt.Errorf("attribute %s has a control character", name)
+	}
+	return nil
 }
 
 // Extension returns the extension attribute called name as text, or "" if the

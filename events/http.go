@@ -32,11 +32,7 @@ func malformed(err error) error { return fmt.Errorf("%w: %w", ErrMalformed, err)
 // body and answers [ErrTooLarge] if there are more; events are all read or none.
 // The body is not closed.
 func FromRequest(r *http.Request, limit int64) ([]Event, error) {
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return nil, fmt.Errorf("%w: content encoding %q", ErrMediaType, enc)
-	}
-	mode, err := requestMode(r.Header)
-	if err != nil {
+	if _, err := requestMode(r.Header); err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
@@ -46,22 +42,29 @@ func FromRequest(r *http.Request, limit int64) ([]Event, error) {
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
 	}
-	switch mode {
-	case modeBatch:
-		return parseBatch(body)
-	case modeStructured:
-		e, err := Parse(body)
-		if err != nil {
-			return nil, err
-		}
-		return []Event{e}, nil
-	default:
-		e, err := parseBinary(r, body)
-		if err != nil {
-			return nil, err
-		}
-		return []Event{e}, nil
+	return FromBody(r, body)
+}
+
+// FromBody is [FromRequest] for a request whose body has been read. The events may
+// keep parts of body.
+func FromBody(r *http.Request, body []byte) ([]Event, error) {
+	mode, err := requestMode(r.Header)
+	if err != nil {
+		return nil, err
 	}
+	if mode == modeBatch {
+		return parseBatch(body)
+	}
+	var e Event
+	if mode == modeStructured {
+		e, err = Parse(body)
+	} else {
+		e, err = parseBinary(r, body)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []Event{e}, nil
 }
 
 type mode int
@@ -74,7 +77,13 @@ const (
 
 // requestMode tells the content mode of a request by its headers.
 func requestMode(h http.Header) (mode, error) {
+	if enc := h.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return 0, fmt.Errorf("%w: content encoding %q", ErrMediaType, enc)
+	}
 	contentType := h.Get("Content-Type")
+	if contentType == MediaType {
+		return modeStructured, nil
+	}
 	mt, params, err := mime.ParseMediaType(contentType)
 	if contentType != "" && err != nil {
 		return 0, fmt.Errorf("%w: content type %q: %w", ErrMediaType, contentType, err)

@@ -30,6 +30,9 @@ func Parse(data []byte) (Event, error) {
 }
 
 func parse(data []byte) (Event, error) {
+	if e, ok := unmarshalPlain(data); ok && utf8.Valid(e.DataEncoded) {
+		return e, checkAttributes(e) // its data has just been found to be JSON
+	}
 	members, err := readMembers(data)
 	if err != nil {
 		return Event{}, err
@@ -155,7 +158,7 @@ const (
 // dataEncoding tells how data of a datacontenttype is handled. CloudEvents
 // takes an absent one as application/json.
 func dataEncoding(contentType string) encoding {
-	if contentType == "" {
+	if contentType == "" || contentType == event.ApplicationJSON {
 		return plainJSON
 	}
 	mt, _, err := mime.ParseMediaType(contentType)

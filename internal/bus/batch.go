@@ -66,14 +66,13 @@ func (b *Bus) PublishBatch(ctx context.Context, msgs []*nats.Msg) (lastSeq uint6
 // tryBatch sends the batch once, under an id of its own.
 func (b *Bus) tryBatch(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
 	id := rand.Text()
+	ids := []string{id}
 	staged := make([]*nats.Msg, len(msgs))
 	for i, m := range msgs {
-		h := maps.Clone(m.Header)
-		if h == nil {
-			h = nats.Header{}
-		}
-		h.Set(headerBatchID, id)
-		h.Set(headerBatchSeq, strconv.Itoa(i+1))
+		h := make(nats.Header, len(m.Header)+3)
+		maps.Copy(h, m.Header)
+		h[headerBatchID] = ids
+		h[headerBatchSeq] = []string{strconv.Itoa(i + 1)}
 		staged[i] = &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data}
 	}
 	last := len(staged) - 1

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
+
+	"github.com/jet-bus/jet-bus/events"
 )
 
 const (
@@ -52,7 +53,7 @@ func (b *Bus) PublishEvent(ctx context.Context, class string, e event.Event) (Pu
 // depends on all attempts to store it.
 type offer struct {
 	msg       *nats.Msg
-	name      string // for errors
+	event     event.Event
 	until     time.Time
 	attempts  int
 	uncertain bool // an attempt without an answer may have stored it
@@ -63,7 +64,7 @@ func newOffer(class string, e event.Event) (*offer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("publish event: %w", err)
 	}
-	return &offer{msg: msg, name: e.ID() + " of " + e.Source(), until: time.Now().Add(publishWindow)}, nil
+	return &offer{msg: msg, event: e, until: time.Now().Add(publishWindow)}, nil
 }
 
 // failed counts an attempt that ended with err, and reports whether another may
@@ -80,7 +81,7 @@ func (o *offer) outcome(err error) error {
 	if o.uncertain && !errors.Is(err, ErrUnknownOutcome) {
 		err = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
-	return fmt.Errorf("publish event %s: %w", o.name, err)
+	return fmt.Errorf("publish event %s of %s: %w", o.event.ID(), o.event.Source(), err)
 }
 
 // try publishes o once.
@@ -113,7 +114,7 @@ func EncodeEvent(subject string, e event.Event) (*nats.Msg, error) {
 	if err := e.Validate(); err != nil {
 		return nil, fmt.Errorf("encode event: %w", err)
 	}
-	data, err := json.Marshal(e)
+	data, err := events.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", e.ID(), err)
 	}
@@ -121,9 +122,7 @@ func EncodeEvent(subject string, e event.Event) (*nats.Msg, error) {
 		return nil, fmt.Errorf("encode event %s: %w: %d bytes, at most %d", e.ID(), ErrTooLarge, len(data), MaxEventSize)
 	}
 	// No ce- headers: with one, other readers take the body for plain data.
-	h := nats.Header{}
-	h.Set(headerContentType, event.ApplicationCloudEventsJSON)
-	h.Set(headerMsgID, eventID(e))
+	h := nats.Header{headerContentType: {event.ApplicationCloudEventsJSON}, headerMsgID: {eventID(e)}}
 	return &nats.Msg{Subject: subject, Header: h, Data: data}, nil
 }
 
@@ -139,14 +138,17 @@ func eventID(e event.Event) string {
 // body is its data. The event is valid when there is no error.
 func DecodeEvent(h nats.Header, data []byte) (event.Event, error) {
 	var e event.Event
+	var err error
 	contentType := headerValue(h, headerContentType)
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		media = strings.ToLower(contentType)
+	media := contentType
+	if media != event.ApplicationCloudEventsJSON {
+		if media, _, err = mime.ParseMediaType(contentType); err != nil {
+			media = strings.ToLower(contentType)
+		}
 	}
 	switch {
 	case media == event.ApplicationCloudEventsJSON, media == "application/cloudevents":
-		if err := json.Unmarshal(data, &e); err != nil {
+		if e, err = events.Unmarshal(data); err != nil {
 			return event.Event{}, fmt.Errorf("decode structured event: %w", err)
 		}
 	case strings.HasPrefix(media, "application/cloudevents"):

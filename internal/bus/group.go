@@ -109,7 +109,7 @@ func (g *Group) PublishEvent(ctx context.Context, class string, e event.Event) (
 		return g.carryOut(ctx, m, v)
 	default:
 		// Its batch is under way, and goes on with it.
-		return PubAck{}, fmt.Errorf("publish event %s: %w: %w", o.name, ErrUnknownOutcome, context.Cause(ctx))
+		return PubAck{}, fmt.Errorf("publish event %s of %s: %w: %w", e.ID(), e.Source(), ErrUnknownOutcome, context.Cause(ctx))
 	}
 }
 

@@ -26,6 +26,9 @@ func Token(s string) string {
 	if s == "" {
 		return emptyToken
 	}
+	if len(s) <= maxToken && allPlain(s) {
+		return s
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		if c := s[i]; plain(c) {
@@ -40,6 +43,15 @@ func Token(s string) string {
 		}
 	}
 	return b.String()
+}
+
+func allPlain(s string) bool {
+	for i := range len(s) {
+		if !plain(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func plain(c byte) bool {

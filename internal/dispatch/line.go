@@ -33,7 +33,8 @@ type item struct {
 	again bool // it was handed out before
 	// content is what it is judged with.
 	content Content
-	log     *slog.Logger
+	log     *slog.Logger // see logger
+	id, typ string       // of the event, once it is read
 
 	// judged is closed when the two after it are set: what to do with an event
 	// that no rule judges, or the jobs to be.
@@ -94,7 +95,7 @@ func (l *line) add(msg jetstream.Msg) {
 	seq := meta.Sequence.Stream
 	it := &item{
 		msg: msg, seq: seq, again: meta.NumDelivered > 1, content: l.d.contentFor(seq),
-		log: l.d.log.With(slog.Uint64("seq", seq)), judged: make(chan struct{}),
+		log: l.d.log, judged: make(chan struct{}),
 	}
 	l.inHand <- struct{}{}
 	l.judging <- struct{}{}
@@ -119,13 +120,13 @@ func (it *item) judge() {
 	e, err := bus.DecodeEvent(it.msg.Headers(), it.msg.Data())
 	if err != nil {
 		// It stays on the stream for people to look at; no rule can judge it.
-		it.log.Error("event cannot be read", slog.Any("err", err))
+		it.logger().Error("event cannot be read", slog.Any("err", err))
 		it.settle = it.msg.Term
 		return
 	}
-	it.log = it.log.With(slog.String("event", e.ID()), slog.String("type", e.Type()))
+	it.id, it.typ = e.ID(), e.Type()
 	if Forged(it.msg.Subject(), e) {
-		it.log.Warn("event is not judged, its type is for jet-bus itself", slog.String("source", e.Source()))
+		it.logger().Warn("event is not judged, its type is for jet-bus itself", slog.String("source", e.Source()))
 		it.settle = it.msg.Ack
 		return
 	}
@@ -134,10 +135,20 @@ func (it *item) judge() {
 		case rules.Fired:
 			it.jobs = append(it.jobs, job{Job: Job(it.content, v, e, it.seq), rule: v.Rule})
 		case rules.Failed:
-			it.log.Warn("rule failed", slog.String("rule", v.Rule.Name), slog.Any("err", v.Err))
+			it.logger().Warn("rule failed", slog.String("rule", v.Rule.Name), slog.Any("err", v.Err))
 		default:
 		}
 	}
+}
+
+// logger tells which event it is about. It is made only where there is something to
+// tell: of most events there is nothing.
+func (it *item) logger() *slog.Logger {
+	log := it.log.With(slog.Uint64("seq", it.seq))
+	if it.id != "" {
+		log = log.With(slog.String("event", it.id), slog.String("type", it.typ))
+	}
+	return log
 }
 
 // send sends the jobs of an event, but for those of rules that are paused.
@@ -165,19 +176,22 @@ func (d *Dispatcher) finish(ctx context.Context, it *item) {
 		_ = it.settle()
 		return
 	}
-	errs := append(it.errs, d.stored(it.log, it.waits)...)
+	errs := it.errs
+	if len(it.waits) > 0 {
+		errs = append(errs, d.stored(it.logger(), it.waits)...)
+	}
 	for _, rule := range it.skipped {
 		if err := d.pauses.confirm(ctx, d.bus, rule, d.now); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		it.log.Warn("event is tried again", slog.Any("err", err))
+		it.logger().Warn("event is tried again", slog.Any("err", err))
 		_ = it.msg.NakWithDelay(retryAfter)
 		return
 	}
 	if err := it.msg.Ack(); err != nil {
-		it.log.Warn("event not acknowledged", slog.Any("err", err)) // it comes again, and makes no second job
+		it.logger().Warn("event not acknowledged", slog.Any("err", err)) // it comes again, and makes no second job
 	}
 }
 

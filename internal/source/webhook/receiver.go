@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -71,9 +70,10 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 			r.refuse(w, req, name, publishRefusal(w.Header(), err))
 			return
 		}
-		r.log.InfoContext(req.Context(), "webhook accepted", "hook", name, "event", ev.ID(), "source", ev.Source(),
-			"type", ev.Type(), "seq", seq, "duplicate", duplicate)
-		answers = append(answers, accepted{ev.ID(), ev.Source(), ev.Type(), seq, duplicate})
+		a := accepted{ev.ID(), ev.Source(), ev.Type(), seq, duplicate}
+		r.log.LogAttrs(req.Context(), slog.LevelInfo, "webhook accepted", slog.String("hook", name), slog.String("event", a.ID),
+			slog.String("source", a.Source), slog.String("type", a.Type), slog.Uint64("seq", seq), slog.Bool("duplicate", duplicate))
+		answers = append(answers, a)
 	}
 	if isBatch(req.Header) {
 		reply(w, http.StatusAccepted, answers)
@@ -105,8 +105,7 @@ func (e *endpoint) receive(w http.ResponseWriter, req *http.Request) ([]events.E
 		return nil, refusalError{http.StatusUnauthorized, err.Error()}
 	}
 	if e.adapt == nil {
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		return readCloudEvents(req)
+		return readCloudEvents(req, body)
 	}
 	ev, err := e.adapt(e.name, req.Header, body)
 	if errors.Is(err, errIgnored) {
@@ -134,11 +133,9 @@ func tooLarge() refusalError {
 }
 
 // readCloudEvents reads the events of an authenticated request.
-func readCloudEvents(req *http.Request) ([]events.Event, error) {
-	list, err := events.FromRequest(req, MaxBody)
+func readCloudEvents(req *http.Request, body []byte) ([]events.Event, error) {
+	list, err := events.FromBody(req, body)
 	switch {
-	case errors.Is(err, events.ErrTooLarge):
-		return nil, tooLarge()
 	case errors.Is(err, events.ErrMediaType):
 		return nil, refusalError{http.StatusUnsupportedMediaType, err.Error()}
 	case err != nil:

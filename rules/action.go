@@ -120,6 +120,30 @@ func limitNames(v any) ([]string, error) {
 	return names, nil
 }
 
+// Name is a name in a rule file.
+type Name struct {
+	Text string
+	Pos  strictyaml.Pos
+}
+
+// FixedLimit returns those names in the limit that do not depend on an event, and
+// whether these are all. Without a limit there are none.
+func (r *Run) FixedLimit() (names []Name, all bool) {
+	if r.limit == nil {
+		return nil, true
+	}
+	parts := []*template{r.limit}
+	if r.limit.kind == list {
+		parts = r.limit.list
+	}
+	for _, t := range parts {
+		if s, ok := t.fixed.(string); ok && t.kind == scalar {
+			names = append(names, Name{Text: s, Pos: t.pos})
+		}
+	}
+	return names, len(names) == len(parts)
+}
+
 // fixedLimit checks at load what of a limit does not depend on an event.
 func fixedLimit(t *template) error {
 	at := func(t *template) error {

@@ -109,7 +109,7 @@ func TestTakeAndLoad(t *testing.T) {
 		t.Fatalf("no replicas in %s", c.Streams[0].Config)
 	}
 	other, b := bustest.Start(t, bustest.Bare())
-	if err := c.Load(t.Context(), b); err != nil {
+	if err := c.Load(t.Context(), b, 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Create(t.Context(), bus.Limits{}); err != nil {

@@ -4,7 +4,7 @@
 //	m, err := backup.Take(ctx, b, dir, backup.Options{Version: "1.0"})
 //	...
 //	c, err := backup.Open(ctx, dir) // checks every byte of it
-//	err = c.Load(ctx, b)            // into a bus that has no streams
+//	err = c.Load(ctx, b, 1)         // into a bus that has no streams
 //
 // A backup is a directory of
 //

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strconv"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 )
@@ -82,10 +83,11 @@ func (c *Copy) PutFiles(data string) error {
 }
 
 // Load makes the streams of the backup on a bus that has none of them, and checks
-// that they are there as far as they were copied. It needs the role bus.
-func (c *Copy) Load(ctx context.Context, b *bus.Bus) error {
+// that they are there as far as they were copied; replicas is how many servers keep
+// each. It needs the role bus.
+func (c *Copy) Load(ctx context.Context, b *bus.Bus, replicas int) error {
 	for _, s := range c.Streams {
-		if err := c.load(ctx, b, s); err != nil {
+		if err := c.load(ctx, b, s, replicas); err != nil {
 			return err
 		}
 		stream, err := b.JS.Stream(ctx, s.Stream)
@@ -99,13 +101,13 @@ func (c *Copy) Load(ctx context.Context, b *bus.Bus) error {
 	return nil
 }
 
-func (c *Copy) load(ctx context.Context, b *bus.Bus, s Stream) error {
+func (c *Copy) load(ctx context.Context, b *bus.Bus, s Stream, replicas int) error {
 	f, err := open(c.root, s.Name)
 	if err != nil {
 		return fmt.Errorf("restore stream %s: %w", s.Stream, err)
 	}
 	defer func() { _ = f.Close() }()
-	config, err := alone(s.Config)
+	config, err := copies(s.Config, replicas)
 	if err != nil {
 		return fmt.Errorf("restore stream %s: %w", s.Stream, err)
 	}
@@ -114,13 +116,13 @@ func (c *Copy) load(ctx context.Context, b *bus.Bus, s Stream) error {
 	}, f)
 }
 
-// alone makes the configuration of a stream one for a server that is no cluster.
-func alone(config json.RawMessage) (json.RawMessage, error) {
+// copies makes the configuration of a stream one of so many copies, on any servers.
+func copies(config json.RawMessage, replicas int) (json.RawMessage, error) {
 	var c map[string]json.RawMessage
 	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, fmt.Errorf("decode its configuration: %w", err)
 	}
-	c["num_replicas"] = json.RawMessage("1")
+	c["num_replicas"] = json.RawMessage(strconv.Itoa(replicas))
 	delete(c, "placement")
 	return json.Marshal(c)
 }

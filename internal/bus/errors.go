@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // The outcomes a caller may branch on, found with errors.Is.
@@ -67,6 +68,15 @@ type apiError struct {
 
 func (e *apiError) Error() string {
 	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
+}
+
+// As makes it the error that the client would have made of the same answer.
+func (e *apiError) As(target any) bool {
+	t, ok := target.(**jetstream.APIError)
+	if ok {
+		*t = &jetstream.APIError{Code: e.Code, ErrorCode: jetstream.ErrorCode(e.ErrCode), Description: e.Description} //nolint:gosec // five digits
+	}
+	return ok
 }
 
 // Unwrap gives the outcome that the code stands for, if it has one.

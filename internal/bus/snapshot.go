@@ -20,6 +20,9 @@ const (
 	// snapshotStart is how long the server may check a stream before it sends
 	// any of it, snapshotStall how long it may then be silent.
 	snapshotStart, snapshotStall = 10 * time.Minute, 30 * time.Second
+	// restoreHeard is how long the servers of a cluster may take to tell each other
+	// who of them takes in a copy.
+	restoreHeard, restoreAgain = 5 * time.Second, 50 * time.Millisecond
 )
 
 // Snapshot is what the server says of a stream that it has copied.
@@ -154,11 +157,18 @@ func (b *Bus) restore(ctx context.Context, stream string, s Snapshot, r io.Reade
 
 // hand gives the server a part of a copy, none for the end of it.
 func (b *Bus) hand(ctx context.Context, subject string, data []byte) error {
-	reply, err := b.requestLong(ctx, &nats.Msg{Subject: subject, Data: data})
-	if err != nil || len(reply.Data) == 0 {
-		return err
+	until := time.Now().Add(restoreHeard)
+	for {
+		reply, err := b.requestLong(ctx, &nats.Msg{Subject: subject, Data: data})
+		switch {
+		case errors.Is(err, nats.ErrNoResponders) && time.Now().Before(until) && ctx.Err() == nil:
+			sleep(ctx, restoreAgain)
+		case err != nil || len(reply.Data) == 0:
+			return err
+		default:
+			return answer(reply, &struct{}{})
+		}
 	}
-	return answer(reply, &struct{}{})
 }
 
 // askLong is ask for requests that the server may work on for minutes.

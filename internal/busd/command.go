@@ -31,7 +31,7 @@ type flags struct {
 	replicas                    int
 	insecure, dev, verbose      bool
 	acceptLoss                  bool
-	maxStore                    int64
+	maxStore                    proc.Size
 	lease                       time.Duration
 	hosts                       hosts.Flags
 }
@@ -74,11 +74,8 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	fl.StringVar(&f.cert, "tls-cert", "", "PEM certificate `file`, for both addresses")
 	fl.StringVar(&f.key, "tls-key", "", "PEM key `file`")
 	fl.BoolVar(&f.insecure, "insecure", false, "listen beyond this machine without TLS")
-	fl.Int64Var(&f.maxStore, "max-store", 0, "most `bytes` the store may take (default: what it was made with; for a new one 4 GiB, or three quarters of what is free if that is less)")
-	fl.StringVar(&f.nats, "nats", "", "`URLs` of an external nats-server cluster, separated by commas (default: embed the bus)")
-	fl.StringVar(&f.creds, "creds", "", "credentials `file` of the role bus, with --nats")
-	fl.StringVar(&f.ca, "ca", "", "`file` of certificates to trust, with --nats (default: the system's)")
-	fl.IntVar(&f.replicas, "replicas", 3, "how many servers keep each message, with --nats")
+	fl.Var(&f.maxStore, "max-store", "most `room` the store may take, such as 10GiB (default: what it was made with; for a new one 4 GiB, or three quarters of what is free if that is less)")
+	f.bindExternal(cmd)
 	fl.DurationVar(&f.lease, "lease", 0, "how soon a runner that died is noticed (default 12s, with --nats 24s); change it with the runners stopped, they read it when they start")
 	fl.BoolVar(&f.acceptLoss, "accept-loss", false, "go on with a store that has lost what it had accepted; give it once, after reading what is lost")
 	fl.BoolVar(&f.dev, "dev", false, "run a runner in this process, and keep the state in a temporary directory unless --data says where")
@@ -94,7 +91,7 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	}
 	o := Options{
 		Data: cmp.Or(f.data, access.DataDir(env)), Content: f.content, Listen: f.listen, HTTP: f.http,
-		TLSCert: f.cert, TLSKey: f.key, Insecure: f.insecure, MaxStore: f.maxStore,
+		TLSCert: f.cert, TLSKey: f.key, Insecure: f.insecure, MaxStore: int64(f.maxStore),
 		Lease: queue.Timing{Lease: f.lease}, AcceptLoss: f.acceptLoss,
 	}
 	switch f.durability {
@@ -113,11 +110,8 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 			return fmt.Errorf("%s %s could be reached from other machines without TLS; give --tls-cert and --tls-key, or --insecure to insist", flag, addr)
 		}
 	}
-	switch {
-	case (f.cert == "") != (f.key == ""):
+	if (f.cert == "") != (f.key == "") {
 		return proc.Usagef("--tls-cert and --tls-key go together")
-	case f.maxStore < 0:
-		return proc.Usagef("--max-store must be a number of bytes, not %d", f.maxStore)
 	}
 	if f.lease != 0 && f.lease < time.Second {
 		return proc.Usagef("--lease must be 1s or more, not %s", f.lease)

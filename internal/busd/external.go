@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 )
@@ -32,6 +33,15 @@ const (
 	// codeOneServer is the server's code for replicas on a server that is alone.
 	codeOneServer = 10074
 )
+
+// bindExternal gives the flags that name an external bus to a command.
+func (f *flags) bindExternal(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.nats, "nats", "", "`URLs` of an external nats-server cluster, separated by commas (default: embed the bus)")
+	fl.StringVar(&f.creds, "creds", "", "credentials `file` of the role bus, with --nats")
+	fl.StringVar(&f.ca, "ca", "", "`file` of certificates to trust, with --nats (default: the system's)")
+	fl.IntVar(&f.replicas, "replicas", 3, "how many servers keep each message, with --nats")
+}
 
 // join connects to an external bus and makes its streams, and waits for one that
 // is not ready yet.

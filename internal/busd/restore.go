@@ -86,14 +86,15 @@ func loadStore(ctx context.Context, c *backup.Copy, dir string, log *slog.Logger
 		defer cancel()
 		err = errors.Join(err, b.Close(closing))
 	}()
-	return c.Load(ctx, b)
+	return c.Load(ctx, b, 1)
 }
 
 func restoreCommand(env proc.Env, data *string) *cobra.Command {
 	var asJSON, verbose bool
+	var f flags
 	cmd := &cobra.Command{
 		Use:   "restore BACKUP",
-		Short: "Make a data directory of a backup",
+		Short: "Make a data directory of a backup, or restore it onto a cluster",
 		Long: `restore makes a data directory of what 'jet backup' wrote. It checks all of the
 backup first. The directory must be new or empty, and no bus may run on it. A
 jet-bus that is started on it goes on where the backup was made: events that were
@@ -101,10 +102,20 @@ not judged are judged, jobs that were running are noticed as lost, and nothing i
 done twice that the backup knows to be done. What happened after the backup was
 made, it cannot know: stop the runners of the old bus before.
 
-Exit codes: 0 restored, 1 an error and nothing is left, 2 wrong usage.`,
-		Example: "  jet-bus restore /backup/monday --data /var/lib/jet-bus",
-		Args:    cobra.ExactArgs(1),
+With --nats it restores onto a nats-server cluster instead, whose stores must be
+empty: no jet-bus may have been started on it. Keys in the backup are not used then.
+
+Exit codes: 0 restored, 1 an error and nothing is left (of --data), 2 wrong usage.`,
+		Example: `  jet-bus restore /backup/monday --data /var/lib/jet-bus
+  jet-bus restore /backup/monday --nats tls://n1.example.com,tls://n2.example.com --creds bus.creds --ca ca.pem`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.exclusive(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			if f.nats != "" && cmd.Flags().Changed("data") {
+				return proc.Usagef("--data and --nats exclude each other: a backup becomes a data directory, or goes onto a cluster")
+			}
 			ctx, cancel := env.Context(cmd.Context())
 			defer cancel()
 			log := slog.New(slog.DiscardHandler)
@@ -112,6 +123,9 @@ Exit codes: 0 restored, 1 an error and nothing is left, 2 wrong usage.`,
 				log = env.Logger(slog.LevelDebug)
 			}
 			dir := cmp.Or(*data, access.DataDir(env))
+			if f.nats != "" {
+				return f.restoreOnto(ctx, env, args[0], dir, asJSON, log)
+			}
 			m, err := Restore(ctx, args[0], dir, log)
 			if err != nil {
 				return err
@@ -122,17 +136,41 @@ Exit codes: 0 restored, 1 an error and nothing is left, 2 wrong usage.`,
 			return tellRestored(env, dir, m)
 		},
 	}
+	f.bindExternal(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what the server does")
 	return cmd
 }
 
+// restoreOnto restores onto the cluster that the flags name.
+func (f *flags) restoreOnto(ctx context.Context, env proc.Env, from, data string, asJSON bool, log *slog.Logger) error {
+	o := Options{Data: data}
+	if err := f.external(env, &o); err != nil {
+		return err
+	}
+	m, err := RestoreOnto(ctx, from, *o.External, log)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return json.NewEncoder(env.Stdout).Encode(map[string]any{"bus": f.nats, "manifest": m})
+	}
+	_, err = fmt.Fprintf(env.Stdout, `restored onto %s: %d streams, %d messages, as of %s
+Next: see that no runner of the old bus works on; start each jet-bus with --nats and its --content; then jet doctor.
+`, proc.Printable(f.nats), len(m.Streams), messages(m), m.Time.Format("2006-01-02 15:04:05 MST"))
+	return err
+}
+
+// messages is how many messages are in a backup.
+func messages(m backup.Manifest) (n uint64) {
+	for _, s := range m.Streams {
+		n += s.Messages
+	}
+	return n
+}
+
 // tellRestored says what is there and what is to be done next.
 func tellRestored(env proc.Env, dir string, m backup.Manifest) error {
-	var messages uint64
-	for _, s := range m.Streams {
-		messages += s.Messages
-	}
 	keys := "The keys were in the backup: credentials that runners and operators have stay good."
 	if !m.HasKeys() {
 		keys = fmt.Sprintf("No keys were in the backup, so there are new ones: give runners, publishers and operators the credentials of %s, "+
@@ -141,6 +179,6 @@ func tellRestored(env proc.Env, dir string, m backup.Manifest) error {
 	_, err := fmt.Fprintf(env.Stdout, `restored %s: %d streams, %d messages, as of %s
 %s
 Next: see that no runner of the old bus works on; start jet-bus --data %s with its --content; then jet doctor.
-`, proc.Printable(dir), len(m.Streams), messages, m.Time.Format("2006-01-02 15:04:05 MST"), proc.Printable(keys), proc.Printable(dir))
+`, proc.Printable(dir), len(m.Streams), messages(m), m.Time.Format("2006-01-02 15:04:05 MST"), proc.Printable(keys), proc.Printable(dir))
 	return err
 }

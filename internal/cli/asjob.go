@@ -65,8 +65,33 @@ func (a *app) playAsJob(ctx context.Context, s session, to []io.Writer) error {
 		app: a, session: s, to: to, bus: b, queue: queue.New(b, nil), id: queue.NewID(), by: a.user() + "@" + host,
 		began: make(chan struct{}), over: make(chan struct{}),
 	}
+	over, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		h.tellStop(ctx, over)
+	}()
 	err = h.play(ctx)
-	return errors.Join(err, h.close(ctx))
+	err = errors.Join(err, h.close(ctx))
+	close(over)
+	<-told
+	return err
+}
+
+// tellStop says what becomes of the job when somebody stops the run, until it is
+// over.
+func (h *handJob) tellStop(ctx context.Context, over <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+	case <-over:
+		return
+	}
+	h.say("job %s is being cancelled, not given back: its commands are ended, and then its hosts are free", h.id[:shortID])
+	select {
+	case <-h.insist:
+		h.say("job %s is still being cancelled; stopped a third time, this process leaves it: its commands end, "+
+			"and the bus has it as failed when its lease is over", h.id[:shortID])
+	case <-over:
+	}
 }
 
 // user names who runs this command.
@@ -208,11 +233,15 @@ func (h *handJob) ended(ctx context.Context) error {
 // close leaves nothing of the run on the bus but its record. Where that is not to
 // be had, the bus does it later.
 func (h *handJob) close(ctx context.Context) error {
+	stopped := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
 	rec, err := h.queue.Get(ctx, h.id)
 	if err == nil && !rec.State.Terminal() {
 		rec, err = h.queue.Cancel(ctx, h.id, "its run ended without a word")
+	}
+	if err == nil && rec.State.Terminal() && stopped {
+		h.say("job %s is %s", h.id[:shortID], rec.State)
 	}
 	if errors.Is(err, queue.ErrNoJob) || err == nil && rec.State.Terminal() {
 		return h.queue.CloseHand(ctx, h.id)

@@ -79,6 +79,7 @@ func TestUsage(t *testing.T) {
 		{"publish --type x --source /s --data {", `--data is not JSON: "{"`},
 		{"publish --file e.json --type x", "--file gives the whole event; leave out the other flags"},
 		{"events --from 1 --since 1h", "--from and --since exclude each other"},
+		{"restore b --server tls://n1", "jet restore makes a data directory; onto a cluster restores jet-bus restore BACKUP --nats tls://n1 --creds bus.creds"},
 		{"jobs bogus", `unknown command "bogus" for "jet jobs"`},
 		{"jobs show", "accepts 1 arg(s), received 0"},
 		{"why", "accepts between 1 and 2 arg(s), received 0"},

@@ -41,11 +41,11 @@ for the new job to tell.`,
 			if since > 0 {
 				o.Since = time.Now().Add(-since)
 			}
-			jobs, err := queue.New(b, nil).List(cmd.Context(), o)
+			jobs, unread, err := listJobs(cmd.Context(), queue.New(b, nil), o)
 			if err != nil {
 				return err
 			}
-			return a.dead(givenUp(jobs, failed))
+			return errors.Join(a.dead(givenUp(jobs, failed)), unread)
 		},
 	}
 	cmd.Flags().BoolVar(&failed, "failed", false, "also those that failed or ran out of time")

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,7 +43,7 @@ func (a *app) jobsCommand() *cobra.Command {
 				o.Since = time.Now().Add(-since)
 			}
 			q := queue.New(b, nil)
-			jobs, err := q.List(cmd.Context(), o)
+			jobs, unread, err := listJobs(cmd.Context(), q, o)
 			if err != nil {
 				return err
 			}
@@ -53,7 +54,7 @@ func (a *app) jobsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.jobs(jobs, waiting)
+			return errors.Join(a.jobs(jobs, waiting), unread)
 		},
 	}
 	cmd.Flags().DurationVar(&since, "since", 0, "only jobs that changed within this time, such as 2h")
@@ -63,6 +64,16 @@ func (a *app) jobsCommand() *cobra.Command {
 		a.jobApproveCommand(), a.jobRejectCommand(),
 	)
 	return cmd
+}
+
+// listJobs lists jobs. Of records that cannot be read unread tells; it is for the
+// end of the command, when the others are shown.
+func listJobs(ctx context.Context, q *queue.Queue, o queue.ListOptions) (jobs []queue.Record, unread, err error) {
+	jobs, err = q.List(ctx, o)
+	if errors.Is(err, queue.ErrUnreadable) {
+		return jobs, err, nil
+	}
+	return jobs, nil, err
 }
 
 // jobLine is a job as --json prints it.
@@ -78,7 +89,7 @@ func (a *app) waiting(ctx context.Context, q *queue.Queue, jobs []queue.Record) 
 		return nil, nil
 	}
 	// Who they wait for may be none of those that are shown.
-	all, err := q.List(ctx, queue.ListOptions{})
+	all, _, err := listJobs(ctx, q, queue.ListOptions{})
 	if err != nil {
 		return nil, err
 	}

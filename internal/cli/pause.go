@@ -44,7 +44,8 @@ func (a *app) rulesResumeCommand() *cobra.Command {
 		Short: "Have a paused rule go on",
 		Long: `resume lets a paused rule go on. What came while it was paused is judged first,
 in order, each event once; a rule with a breaker catches up no faster than that
-allows. With --skip, what came meanwhile is never judged by this rule.`,
+allows. Until it has caught up it is told as resuming, and then as enabled. With
+--skip, what came meanwhile is never judged by this rule.`,
 		Example: "  jet rules resume deploy\n  jet rules resume deploy --skip",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,14 +54,16 @@ allows. With --skip, what came meanwhile is never judged by this rule.`,
 				switch {
 				case errors.Is(err, control.ErrNotPaused):
 					return fmt.Errorf("rule %s is not paused; jet rules lists those that are", args[0])
+				case errors.Is(err, control.ErrResuming):
+					return fmt.Errorf("%w; jet rules shows how far it is", err)
 				case err != nil:
 					return err
 				case a.json:
 					return a.line(p)
 				case skip:
-					a.printf("rule %s is resumed; what came meanwhile is not judged\n", p.Name)
+					a.printf("rule %s is resuming with event %d; what came before is not judged\n", p.Name, p.From)
 				default:
-					a.printf("rule %s is resumed; it judges first what came since event %d\n", p.Name, p.From)
+					a.printf("rule %s is resuming; it judges first what came since event %d, and jet rules shows how far it is\n", p.Name, p.From)
 				}
 				return nil
 			})
@@ -180,7 +183,7 @@ func (a *app) queues(ctx context.Context, b *bus.Bus) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := q.List(ctx, queue.ListOptions{})
+	jobs, unread, err := listJobs(ctx, q, queue.ListOptions{})
 	if err != nil {
 		return err
 	}
@@ -218,9 +221,9 @@ func (a *app) queues(ctx context.Context, b *bus.Bus) error {
 		rows = append(rows, []string{i.Name, strconv.Itoa(line.Waiting), labels(i.Needs), state})
 	}
 	if a.json {
-		return nil
+		return unread
 	}
-	return table(a.env.Stdout, rows)
+	return errors.Join(table(a.env.Stdout, rows), unread)
 }
 
 // labels prints labels in a fixed order.

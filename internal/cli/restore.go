@@ -22,13 +22,17 @@ func (a *app) restoreCommand() *cobra.Command {
 		Short: "Make a data directory of a backup, by jet-bus restore",
 		Long: `restore makes a data directory of a backup, with the jet-bus that is beside jet or
 in the PATH. DIR must be new or empty; it is there when all is in it, or not at
-all. What it prints at the end says what to do next.
+all. What it prints at the end says what to do next. Onto a nats-server cluster
+restores jet-bus restore --nats.
 
 Exit codes: 0 the data directory is there, 1 it is not and nothing is left of
 it, 2 wrong usage.`,
 		Example: "  jet restore /backup/monday --data /var/lib/jet-bus",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.access.Server != "" {
+				return proc.Usagef("jet restore makes a data directory; onto a cluster restores jet-bus restore BACKUP --nats %s --creds bus.creds", a.access.Server)
+			}
 			if data == "" {
 				return proc.Usagef("say with --data which directory to make of it")
 			}

@@ -24,6 +24,9 @@ type app struct {
 	env    proc.Env
 	access access.Flags
 	json   bool
+	// insist is closed at the second request to end; the contexts of commands end at
+	// the first.
+	insist <-chan struct{}
 	// exit is the exit code if it says more than success and failure do.
 	exit int
 }
@@ -39,7 +42,7 @@ const (
 
 // Main is the jet command. It returns the exit code.
 func Main(ctx context.Context, env proc.Env) int {
-	a := &app{env: env}
+	a := &app{env: env, insist: ctx.Done()}
 	cmd := &cobra.Command{
 		Use:   "jet",
 		Short: "Run playbooks, publish events, and see what happens on the bus",

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"cmp"
-	"errors"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,9 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/plans"
 	"github.com/jet-bus/jet-bus/internal/proc"
-	"github.com/jet-bus/jet-bus/modules"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
@@ -31,24 +30,24 @@ func (a *app) rulesCommand() *cobra.Command {
 func (a *app) rulesCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [DIR]",
-		Short: "Check the rules of a content directory, and the playbooks they run",
+		Short: "Check the rules of a content directory, and what they run",
 		Long: `check loads rules/ of a content directory (the current one by default) as
-jet-bus would, reads every playbook a rule runs, and reports all faults with
-their places.
+jet-bus would, reads every playbook and inventory a rule names, and reports all
+faults with their places. An inventory that is a program is not asked.
 
 Exit codes: 0 no fault, 1 faults, 2 wrong usage.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) > 0 {
 				dir = args[0]
 			}
-			return a.rulesCheck(dir)
+			return a.rulesCheck(cmd.Context(), dir)
 		},
 	}
 }
 
-func (a *app) rulesCheck(dir string) error {
+func (a *app) rulesCheck(ctx context.Context, dir string) error {
 	if info, err := os.Stat(filepath.Join(dir, "rules")); err != nil || !info.IsDir() {
 		return fmt.Errorf("check rules: %s has no directory rules", dir)
 	}
@@ -56,7 +55,7 @@ func (a *app) rulesCheck(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkFiles(dir, set); err != nil {
+	if _, err := plans.Read(ctx, dir, set); err != nil {
 		return err
 	}
 	if a.json {
@@ -69,34 +68,6 @@ func (a *app) rulesCheck(dir string) error {
 		}
 	}
 	return nil
-}
-
-// checkFiles reads every playbook that a rule runs, and looks for the inventories.
-func checkFiles(dir string, set *rules.Set) error {
-	reg, err := engine.NewRegistry(modules.Table()...)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	checked := map[string]bool{}
-	for _, r := range set.Rules() {
-		if name := r.Run.Inventory; !checked[name] {
-			checked[name] = true
-			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
-				errs = append(errs, r.Pos.Errorf("rule %s: %s is not in the content directory", r.Name, name))
-			}
-		}
-		if checked[r.Run.Playbook] {
-			continue
-		}
-		checked[r.Run.Playbook] = true
-		file := filepath.Join(dir, filepath.FromSlash(r.Run.Playbook))
-		_, err := engine.Parse(file, reg, engine.ParseOptions{RolesPath: []string{filepath.Join(dir, "roles")}})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("rule %s: %w", r.Name, err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // sortVerdicts puts what fired first, then what nearly did, each by name.

@@ -82,7 +82,8 @@ func (a *app) rulesInForce(ctx context.Context, b *bus.Bus) (*rules.Set, error) 
 	return w.rules(ctx, sets[len(sets)-1].Bundle, dir) // the newest
 }
 
-// pausedRules returns the rules that are paused or being resumed, by name.
+// pausedRules returns the rules that are paused or being resumed, by name. One that
+// has caught up is neither, though its record is still there.
 func pausedRules(ctx context.Context, b *bus.Bus) (map[string]control.Pause, error) {
 	all, err := control.List(ctx, b)
 	if err != nil {
@@ -90,7 +91,7 @@ func pausedRules(ctx context.Context, b *bus.Bus) (map[string]control.Pause, err
 	}
 	out := make(map[string]control.Pause)
 	for _, p := range all {
-		if p.Kind == control.Rule {
+		if p.Kind == control.Rule && !p.Live {
 			out[p.Name] = p
 		}
 	}
@@ -99,10 +100,7 @@ func pausedRules(ctx context.Context, b *bus.Bus) (map[string]control.Pause, err
 
 // pauseState says in a few words what has become of what is paused.
 func pauseState(p control.Pause) string {
-	switch {
-	case p.Live:
-		return "enabled" // what is left of the resume is of no concern to anybody
-	case p.Resuming:
+	if p.Resuming {
 		return fmt.Sprintf("resuming, at event %d", p.From)
 	}
 	s := fmt.Sprintf("paused since %s by %s", stamp(p.Since), p.By)

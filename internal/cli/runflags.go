@@ -109,7 +109,8 @@ Exit codes:
        the job was cancelled, or lost its bus
     2  wrong usage
     3  with --check --exit-changed: something would be changed, nothing failed
-  130  stopped by SIGINT, 143 by SIGTERM`
+  130  stopped by SIGINT, 143 by SIGTERM; with --as-job the job is cancelled then,
+       and not given back`
 )
 
 // validate checks what was given by itself, and fills in what the environment

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/jet-bus/jet-bus/engine/conn/local"
@@ -22,6 +23,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/busd"
+	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/queue"
 )
@@ -38,6 +40,8 @@ import (
 //	                            sets VAR to the id of the job, once it is stored (in the state)
 //	submit VAR FILE             stores the job in FILE, of the content in force, and sets VAR to its id
 //	hand VAR STATE              sets VAR to the id of the one job by hand in the state, once there is one
+//	spoil ID                    stores a record of the job with this id that nobody can read
+//	resumed RULE                waits until a rule that was resumed has caught up
 //	nohand                      waits until nothing is left of runs by hand but their records
 //	appears FILE TEXT           waits until TEXT is in FILE
 //	lines FILE N TYPE           checks that FILE is N lines of JSON, events of TYPE
@@ -57,7 +61,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"envsubst": envsubst, "bus": startBus, "reload": reload, "forge": forge, "judged": judged, "job": job, "lines": lines,
-			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "appears": appears,
+			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "appears": appears,
 		},
 	})
 }
@@ -123,6 +127,19 @@ func forge(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	e.SetID(args[1])
 	_, err = theBus(ts).Bus.PublishEvent(context.Background(), bus.ClassExternal, e)
+	ts.Check(err)
+}
+
+func resumed(ts *testscript.TestScript, _ bool, args []string) {
+	b := theBus(ts).Bus
+	until(ts, "for rule "+args[0]+" to catch up", func(ctx context.Context) (bool, error) {
+		p, err := control.Get(ctx, b, control.Rule, args[0])
+		return p.Live, err
+	})
+}
+
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	_, _, err := theBus(ts).Bus.Publish(context.Background(), &nats.Msg{Subject: bus.StateSubject(args[0]), Data: []byte("{")})
 	ts.Check(err)
 }
 

@@ -112,12 +112,17 @@ func (w why) explain(ctx context.Context, name, source string) error {
 			w.printf("the event has not been judged yet; this is what the rules would say\n")
 		}
 	}
+	var unread []error
 	for _, v := range verdicts {
-		if err := w.verdict(ctx, e, v); err != nil {
+		err := w.verdict(ctx, e, v)
+		switch {
+		case errors.Is(err, queue.ErrUnreadable):
+			unread = append(unread, fmt.Errorf("rule %s: %w", v.Rule.Name, err))
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return errors.Join(unread...)
 }
 
 // judge returns the rule set, of those that were in force, that judged the event,
@@ -156,7 +161,7 @@ func (w why) judgedWith(ctx context.Context, set *rules.Set, e stored) (string, 
 		switch {
 		case err == nil:
 			return rec.Bundle, nil
-		case !errors.Is(err, queue.ErrNoJob):
+		case !errors.Is(err, queue.ErrNoJob) && !errors.Is(err, queue.ErrUnreadable):
 			return "", err
 		}
 	}

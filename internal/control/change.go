@@ -56,6 +56,8 @@ func Resume(ctx context.Context, b *bus.Bus, k Kind, name, by string, skip bool)
 		switch {
 		case err != nil:
 			return p, err
+		case p.Live: // what is left of its resume is nobody's concern
+			return p, fmt.Errorf("%s: %w", p, ErrNotPaused)
 		case k == Rule && p.Resuming && !skip:
 			return p, fmt.Errorf("%s is %w", p, ErrResuming)
 		}

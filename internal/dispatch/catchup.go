@@ -197,11 +197,17 @@ func (d *Dispatcher) missed(ctx context.Context, r *resume, c Content) (next uin
 			// What was sent must have been waited for all the same.
 			return r.next, false, errors.Join(append(d.stored(log, waits), err)...)
 		}
-		if judged == turn || r.breaker != nil && r.breaker.full(d.now()) {
+		if judged == turn {
 			end = false
 			break
 		}
-		if w, ok := d.again(ctx, log, r.Name, c, m); ok {
+		if j, ok := again(log, r.Name, c, m); ok {
+			// Only an event that makes a job has to wait for the breaker.
+			if r.breaker != nil && r.breaker.full(d.now()) {
+				end = false
+				break
+			}
+			w := wait{job: j.ID, rule: r.Name, stored: d.queue.Send(ctx, j)}
 			if r.breaker == nil {
 				waits = append(waits, w)
 			} else if err := d.counted(log, r.breaker, w); err != nil {
@@ -228,21 +234,20 @@ func (r *resume) limit(set *rules.Set) {
 	}
 }
 
-// again judges an event for one rule, and sends the job that makes.
-func (d *Dispatcher) again(ctx context.Context, log *slog.Logger, rule string, c Content, m bus.Msg) (w wait, ok bool) {
+// again judges an event for one rule, and returns the job that makes.
+func again(log *slog.Logger, rule string, c Content, m bus.Msg) (j queue.Job, ok bool) {
 	e, err := bus.DecodeEvent(m.Header, m.Data)
 	if err != nil || Forged(m.Subject, e) {
-		return w, false // as the dispatcher has said
+		return j, false // as the dispatcher has said
 	}
 	v, ok := c.Set.Judge(e, rule)
 	switch {
 	case ok && v.Outcome == rules.Fired:
-		j := Job(c, v, e, m.Seq)
-		return wait{job: j.ID, rule: rule, stored: d.queue.Send(ctx, j)}, true
+		return Job(c, v, e, m.Seq), true
 	case ok && v.Outcome == rules.Failed:
 		log.Warn("rule failed", slog.Uint64("seq", m.Seq), slog.Any("err", v.Err))
 	}
-	return w, false
+	return j, false
 }
 
 // counted waits for a job and counts it, if it is new.

@@ -235,16 +235,22 @@ func TestWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	running := queue.Job{ID: queue.NewID(), State: queue.Running, Runner: "r9", Attempt: 1}
-	text, err := json.Marshal(running)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := b.Publish(t.Context(), &nats.Msg{Subject: bus.StateSubject(running.ID), Data: text}); err != nil {
-		t.Fatal(err)
+	kept := queue.Job{ID: queue.NewID(), State: queue.Pending, Runner: "r9", Attempt: 1, Losses: 1, Hosts: []string{"web1"}}
+	waiting := queue.Job{ID: queue.NewID(), State: queue.Pending, Hosts: []string{"web1"}}
+	for _, j := range []queue.Job{running, kept, waiting} {
+		text, err := json.Marshal(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := b.Publish(t.Context(), &nats.Msg{Subject: bus.StateSubject(j.ID), Data: text}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	found := Examine(t.Context(), b, o)
-	want(t, found, "jobs", OK, "1 pending, 1 running")
+	want(t, found, "jobs", OK, "3 pending, 1 running")
 	want(t, found, "runners", Fault, "1 waiting in queue "+queue.NameFor(needs)+", and no runner alive may have them")
+	want(t, found, "runners", Fault, "2 waiting in queue default, and no runner alive may have them; "+
+		"interrupted, and keeping their hosts from other jobs until they run again: "+kept.ID[:12])
 	want(t, found, "queues", OK, queue.NameFor(needs)+": 0 wake-ups wait, 0 are in hand")
 	for clock, level := range map[time.Duration]Level{30 * time.Second: Warning, time.Minute: Fault} {
 		e := &examination{o: o, bus: b, queue: q, check: "jobs", clock: clock}

@@ -60,7 +60,11 @@ func (e *examination) events(ctx context.Context) error {
 // running looks for jobs whose runner says nothing any more.
 func (e *examination) running(ctx context.Context) error {
 	all, err := e.queue.List(ctx, queue.ListOptions{})
-	if err != nil {
+	switch {
+	case errors.Is(err, queue.ErrUnreadable):
+		e.fault("use the newer version if one wrote it; if not, it is damaged: nothing is done for its job, and it goes with the stream's time",
+			"%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	case err != nil:
 		return err
 	}
 	count := map[queue.State]int{}
@@ -170,7 +174,12 @@ func (e *examination) runners(ctx context.Context) error {
 			}
 			labels = "a runner with the labels " + strings.Join(all, ", ")
 		}
-		e.fault("start "+labels, "%d waiting in queue %s, and no runner alive may have them", waiting[name], name)
+		do, kept := "start "+labels, ""
+		if ids := e.interrupted(name); len(ids) > 0 {
+			do += "; or end them with jet jobs cancel, once nothing of them runs on their hosts any more"
+			kept = "; interrupted, and keeping their hosts from other jobs until they run again: " + strings.Join(ids, ", ")
+		}
+		e.fault(do, "%d waiting in queue %s, and no runner alive may have them%s", waiting[name], name, kept)
 	}
 	switch {
 	case len(list) == 0 && len(unserved) == 0:
@@ -179,6 +188,17 @@ func (e *examination) runners(ctx context.Context) error {
 		e.ok("%d alive, %d of %d slots busy", len(list), busy, slots)
 	}
 	return nil
+}
+
+// interrupted returns the jobs of a queue that lost their runner and still hold their
+// hosts.
+func (e *examination) interrupted(name string) (ids []string) {
+	for _, j := range e.jobs {
+		if j.State == queue.Pending && j.Holds() && len(j.Hosts) > 0 && !j.SharesHosts && queue.NameFor(j.Needs) == name {
+			ids = append(ids, j.ID[:min(len(j.ID), 12)])
+		}
+	}
+	return ids
 }
 
 // queues reports the wake-ups.

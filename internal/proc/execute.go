@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -38,7 +39,7 @@ func Execute(ctx context.Context, env Env, cmd *cobra.Command) int {
 	cmd.SetErr(env.Stderr)
 	started := false
 	prepare(cmd, &started)
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	ran, err := cmd.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
@@ -59,6 +60,30 @@ func Execute(ctx context.Context, env Env, cmd *cobra.Command) int {
 		return ExitUsage
 	}
 	return ExitFailed
+}
+
+// flagError says what a flag takes instead of what the function said that reads
+// its value.
+func flagError(err error) error {
+	cause := errors.Unwrap(err)
+	if cause == nil {
+		return err
+	}
+	var takes string
+	number, ok := errors.AsType[*strconv.NumError](cause)
+	switch {
+	case strings.HasPrefix(cause.Error(), "time: "):
+		takes = "a time with its unit, such as 30s, 5m or 1h30m"
+	case !ok:
+		return err
+	case number.Func == "ParseBool":
+		takes = "true or false"
+	case errors.Is(cause, strconv.ErrRange):
+		takes = "a smaller number"
+	default:
+		takes = "a whole number"
+	}
+	return fmt.Errorf("%smust be %s", strings.TrimSuffix(err.Error(), cause.Error()), takes)
 }
 
 // prepare makes every command note when it begins to run: errors before that are

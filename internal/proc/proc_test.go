@@ -34,6 +34,9 @@ func app() *cobra.Command {
 			},
 		}
 		sub.Flags().Int("n", 1, "a number")
+		sub.Flags().Bool("yes", false, "a truth")
+		sub.Flags().DurationP("wait", "w", 0, "a time")
+		sub.Flags().Var(new(Size), "most", "a size")
 		root.AddCommand(sub)
 	}
 	need := &cobra.Command{Use: "need", Short: "need", RunE: func(*cobra.Command, []string) error { return nil }}
@@ -60,7 +63,12 @@ func TestExecute(t *testing.T) {
 		{"steers", ExitFailed, "app: a\ufffd[2Jb\ufffd\tc\ufffd\ufffd\n"},
 		{"long", ExitFailed, "app: " + strings.Repeat("é", 2048) + "…\napp: short\n"},
 		{"misused", ExitUsage, "app: --n must be 1 or more\nsee 'app misused --help'\n"},
-		{"fine --n x", ExitUsage, "app: invalid argument \"x\" for \"--n\" flag: strconv.ParseInt: parsing \"x\": invalid syntax\nsee 'app fine --help'\n"},
+		{"fine --n x", ExitUsage, "app: invalid argument \"x\" for \"--n\" flag: must be a whole number\nsee 'app fine --help'\n"},
+		{"fine --n 99999999999999999999", ExitUsage, "app: invalid argument \"99999999999999999999\" for \"--n\" flag: must be a smaller number\nsee 'app fine --help'\n"},
+		{"fine --yes=x", ExitUsage, "app: invalid argument \"x\" for \"--yes\" flag: must be true or false\nsee 'app fine --help'\n"},
+		{"fine -w 5", ExitUsage, "app: invalid argument \"5\" for \"-w, --wait\" flag: must be a time with its unit, such as 30s, 5m or 1h30m\nsee 'app fine --help'\n"},
+		{"fine --wait x", ExitUsage, "app: invalid argument \"x\" for \"-w, --wait\" flag: must be a time with its unit, such as 30s, 5m or 1h30m\nsee 'app fine --help'\n"},
+		{"fine --most 10M", ExitUsage, "app: invalid argument \"10M\" for \"--most\" flag: must be a size such as 500MB, 10GiB or 1073741824 (bytes)\nsee 'app fine --help'\n"},
 		{"fine --none", ExitUsage, "app: unknown flag: --none\nsee 'app fine --help'\n"},
 		{"fine more", ExitUsage, "app: unknown command \"more\" for \"app fine\"\nsee 'app fine --help'\n"},
 		{"need", ExitUsage, "app: required flag(s) \"role\" not set\nsee 'app need --help'\n"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ var (
 	ErrTooLarge = errors.New("the job's record is too large")
 	// ErrAmbiguous means that an abbreviated id stands for several jobs.
 	ErrAmbiguous = errors.New("more than one job begins with that")
+	// ErrUnreadable means that a job's record is not one that this version reads.
+	ErrUnreadable = errors.New("the job's record cannot be read")
 )
 
 // Record is a job with the sequence of its revision on the RUNS stream, which
@@ -151,8 +154,12 @@ func (q *Queue) Get(ctx context.Context, id string) (Record, error) {
 
 func record(m bus.Msg) (Record, error) {
 	r := Record{Rev: m.Seq}
-	if err := decode(m.Data, &r.Job); err != nil {
-		return r, fmt.Errorf("decode %s at sequence %d: %w", m.Subject, m.Seq, err)
+	err := decode(m.Data, &r.Job)
+	if err == nil && bus.StateSubject(r.ID) != m.Subject {
+		err = errors.New("it is not for this job")
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s at sequence %d: %w: %w", m.Subject, m.Seq, ErrUnreadable, err)
 	}
 	if r.First == 0 {
 		r.First = m.Seq
@@ -170,19 +177,25 @@ type ListOptions struct {
 }
 
 // List returns the last revision of every job kept on the bus, oldest change
-// first. It reads the stream directly and needs no more than a viewer's rights.
+// first. It reads the stream directly and needs no more than a viewer's rights. A
+// record that cannot be read hides none of the others: they are returned with an
+// error that wraps [ErrUnreadable].
 func (q *Queue) List(ctx context.Context, o ListOptions) ([]Record, error) {
-	last := make(map[string]Record)
+	last, unread := make(map[string]Record), make(map[string]error)
 	for m, err := range q.bus.Tail(ctx, bus.StreamRuns, bus.AllStates, bus.TailOptions{Since: o.Since}) {
 		if err != nil {
 			return nil, fmt.Errorf("list jobs: %w", err)
 		}
-		r, err := record(m)
-		if err != nil {
-			return nil, err
+		id := bus.JobOf(m.Subject)
+		if !strings.HasPrefix(id, o.Prefix) {
+			continue
 		}
-		if strings.HasPrefix(r.ID, o.Prefix) {
-			last[r.ID] = r
+		delete(last, id)
+		delete(unread, id)
+		if r, err := record(m); err == nil {
+			last[id] = r
+		} else {
+			unread[id] = err
 		}
 	}
 	out := make([]Record, 0, len(last))
@@ -195,7 +208,11 @@ func (q *Queue) List(ctx context.Context, o ListOptions) ([]Record, error) {
 		}
 		return 1
 	})
-	return out, nil
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(unread)) {
+		errs = append(errs, unread[id])
+	}
+	return out, errors.Join(errs...)
 }
 
 // Find reads a job by its id or by an unambiguous beginning of it.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
@@ -545,6 +547,48 @@ func TestRegistry(t *testing.T) {
 	wg.Wait()
 	if list, err := l.queue.Runners(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("after it stopped: %v, %v", list, err)
+	}
+}
+
+// A record that cannot be read hides none of the others, and is told of; what came
+// after it counts.
+func TestListWithRecordsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	q := l.queue
+	good, bad, foreign, healed := paddedID('a'), paddedID('b'), paddedID('c'), paddedID('d')
+	spoil := func(id, text string) {
+		t.Helper()
+		if _, _, err := l.bus.Publish(t.Context(), &nats.Msg{Subject: bus.StateSubject(id), Data: []byte(text)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := q.Submit(t.Context(), Job{ID: good}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := q.Submit(t.Context(), Job{ID: bad}); err != nil {
+		t.Fatal(err)
+	}
+	spoil(bad, "{")
+	spoil(foreign, `{"id":"`+good+`","state":"dead"}`)
+	spoil(healed, "{")
+	spoil(healed, `{"id":"`+healed+`","state":"dead"}`)
+	list, err := q.List(t.Context(), ListOptions{})
+	if !errors.Is(err, ErrUnreadable) || strings.Count(err.Error(), "\n") != 1 ||
+		!strings.Contains(err.Error(), bus.StateSubject(bad)+" at sequence 3: ") || !strings.Contains(err.Error(), bus.StateSubject(foreign)+" at sequence 4: ") {
+		t.Errorf("error %v", err)
+	}
+	if len(list) != 2 || list[0].ID != good || list[0].State != Pending || list[1].ID != healed {
+		t.Errorf("jobs %+v", list)
+	}
+	if r, err := q.Find(t.Context(), good[:4]); err != nil || r.ID != good {
+		t.Errorf("found %s, %v", r.ID, err)
+	}
+	if _, err := q.Find(t.Context(), bad[:4]); !errors.Is(err, ErrUnreadable) {
+		t.Errorf("a job that cannot be read is found: %v", err)
+	}
+	if why, err := q.Waiting(t.Context(), list[0]); err != nil || why == "" {
+		t.Errorf("waits for %q, %v", why, err)
 	}
 }
 

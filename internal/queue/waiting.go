@@ -42,7 +42,7 @@ func (q *Queue) Waiting(ctx context.Context, r Record) (string, error) {
 		return why, nil
 	}
 	all, err := q.List(ctx, ListOptions{})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnreadable) {
 		return "", err
 	}
 	why, _ := waits(r, newLines(all, paused), runners, q.now())
@@ -96,7 +96,7 @@ func (q *Queue) holders(ctx context.Context, j Job) ([]Record, error) {
 			continue
 		}
 		owner, err := q.Get(ctx, held.Job)
-		if errors.Is(err, ErrNoJob) {
+		if errors.Is(err, ErrNoJob) || errors.Is(err, ErrUnreadable) {
 			continue
 		}
 		if err != nil {
@@ -128,9 +128,17 @@ func (q *Queue) paused(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
-// waits says what r waits for, as far as the lines tell. Not sure is an answer that
-// knowing of more jobs could change.
+// waits says what r waits for, as far as the lines tell, and whether others wait for
+// it meanwhile. Not sure is an answer that knowing of more jobs could change.
 func waits(r Record, ahead lines, runners []RunnerInfo, now time.Time) (why string, sure bool) {
+	why, sure = waitsFor(r, ahead, runners, now)
+	if r.Holds() && len(r.exclusive()) > 0 {
+		why += "; it was interrupted, and keeps its hosts until it runs again"
+	}
+	return why, sure
+}
+
+func waitsFor(r Record, ahead lines, runners []RunnerInfo, now time.Time) (why string, sure bool) {
 	if r.State == Unapproved {
 		if r.Approval == nil || r.Approval.Expires == 0 {
 			return "an approval", true
@@ -250,12 +258,12 @@ func (r Record) before(o Record) bool {
 func (l lines) ahead(r Record) string {
 	if c := r.Concurrency; c != nil {
 		if o, ok := l.holdKey[c.Key]; ok && o.ID != r.ID {
-			return fmt.Sprintf("the key %s: held by %s", c.Key, o.name())
+			return fmt.Sprintf("the key %s: held by %s", c.Key, o.holder())
 		}
 	}
 	for _, h := range r.exclusive() {
 		if o, ok := l.holdHost[h]; ok && o.ID != r.ID {
-			return fmt.Sprintf("%s: held by %s", h, o.name())
+			return fmt.Sprintf("%s: held by %s", h, o.holder())
 		}
 	}
 	if c := r.Concurrency; c != nil {
@@ -269,6 +277,14 @@ func (l lines) ahead(r Record) string {
 		}
 	}
 	return ""
+}
+
+// holder is how sentences name a job that others wait for.
+func (r Record) holder() string {
+	if r.State == Pending {
+		return r.name() + ", which was interrupted and waits to run again"
+	}
+	return r.name()
 }
 
 // name is how sentences name a job.

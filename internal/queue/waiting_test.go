@@ -87,7 +87,19 @@ func TestWaits(t *testing.T) {
 		{
 			name: "host kept after a loss", runners: free, r: job('a', Pending, 1, on("web1")),
 			others: []Record{job('b', Pending, 2, func(r *Record) { r.Hosts, r.Attempt, r.Losses = []string{"web1"}, 1, 1 })},
-			want:   "web1: held by job bbbbbbbbbbbb of rule deploy",
+			want:   "web1: held by job bbbbbbbbbbbb of rule deploy, which was interrupted and waits to run again",
+		},
+		{
+			name: "key kept after a loss", runners: free, r: job('a', Pending, 5, key("db")),
+			others: []Record{job('b', Pending, 4, func(r *Record) { r.Concurrency, r.Attempt = &Concurrency{Key: "db"}, 1 })},
+			want:   "the key db: held by job bbbbbbbbbbbb of rule deploy, which was interrupted and waits to run again",
+		},
+		{
+			name: "keeps its host after a loss", runners: free,
+			r: job('a', Pending, 1, func(r *Record) {
+				r.Hosts, r.Attempt, r.Losses, r.Needs = []string{"web1"}, 1, 1, map[string]string{"site": "fra"}
+			}),
+			want: "a runner: none that is alive has the label site=fra; it was interrupted, and keeps its hosts until it runs again",
 		},
 		{
 			name: "host let go before a repetition", runners: free, r: job('a', Pending, 1, on("web1")),

@@ -48,6 +48,8 @@ type page struct {
 	Results []resultRow
 	// Waits says what jobs wait for, by id.
 	Waits map[string]string
+	// Unread tells of jobs whose records cannot be read.
+	Unread []string
 }
 
 type handler struct {
@@ -114,6 +116,9 @@ func (h *handler) overview(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		p.Jobs, err = h.queue.List(ctx, queue.ListOptions{Since: since})
+		if errors.Is(err, queue.ErrUnreadable) { // the others are shown
+			p.Unread, err = strings.Split(err.Error(), "\n"), nil
+		}
 	}
 	if err == nil {
 		p.Waits, err = h.queue.WaitingAll(ctx, p.Jobs)
@@ -132,7 +137,7 @@ func (h *handler) job(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	rec, err := h.queue.Find(ctx, r.PathValue("id"))
-	if errors.Is(err, queue.ErrNoJob) || errors.Is(err, queue.ErrAmbiguous) {
+	if errors.Is(err, queue.ErrNoJob) || errors.Is(err, queue.ErrAmbiguous) || errors.Is(err, queue.ErrUnreadable) {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}

@@ -138,6 +138,22 @@ func TestHostileNamesAreText(t *testing.T) {
 	}
 }
 
+// A record that cannot be read hides none of the others.
+func TestUnreadableRecord(t *testing.T) {
+	t.Parallel()
+	_, b, q, h := newPage(t)
+	good, bad := queue.NewID(), queue.NewID()
+	if _, _, err := q.Submit(t.Context(), queue.Job{ID: good, Rule: "deploy"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Publish(t.Context(), &nats.Msg{Subject: bus.StateSubject(bad), Data: []byte("<b>")}); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, get(t, h, "/", http.StatusOK), good[:12], bus.StateSubject(bad)+" at sequence 2: the job&#39;s record cannot be read")
+	contains(t, get(t, h, "/jobs/"+good, http.StatusOK), "deploy")
+	contains(t, get(t, h, "/jobs/"+bad, http.StatusNotFound), "at sequence 2: the job's record cannot be read")
+}
+
 func TestNewestFirst(t *testing.T) {
 	t.Parallel()
 	_, b, _, h := newPage(t)

@@ -57,12 +57,13 @@ var imports = map[string][]string{
 	"internal/reference": {"engine", "internal/strictyaml"},
 
 	// Where both halves meet: what a run says as events, and the processes.
+	"internal/plans":  {"engine", "engine/inventory", "internal/queue", "modules", "rules"},
 	"internal/report": {"engine", "events", "internal/proc"},
 	"internal/access": {"internal/bus", "internal/proc"},
 	"internal/busd": {
 		"engine", "engine/conn", "engine/conn/local", "engine/inventory", "events", "examples", "internal/access",
 		"internal/backup", "internal/bus", "internal/bus/busserver", "internal/content", "internal/control",
-		"internal/dispatch", "internal/hosts",
+		"internal/dispatch", "internal/hosts", "internal/plans",
 		"internal/proc", "internal/queue", "internal/report", "internal/runner",
 		"internal/source/webhook", "internal/strictyaml", "internal/web", "modules", "rules",
 	},
@@ -74,7 +75,7 @@ var imports = map[string][]string{
 	"internal/cli": {
 		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/backup",
 		"internal/bus", "internal/content", "internal/control", "internal/dispatch", "internal/doctor", "internal/hosts",
-		"internal/proc",
+		"internal/plans", "internal/proc",
 		"internal/queue", "internal/reference", "internal/report", "internal/runner", "internal/strictyaml",
 		"modules", "rules",
 	},

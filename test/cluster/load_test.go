@@ -22,6 +22,7 @@ const bounded = 5 * time.Second
 // load publishes events all the time, and remembers which were accepted.
 type load struct {
 	site  *site
+	kind  string // of its events
 	notes string
 	next  atomic.Int64
 
@@ -32,7 +33,7 @@ type load struct {
 
 func newLoad(s *site) *load {
 	return &load{
-		site: s, notes: filepath.Join(s.dir, "notes"), accepted: map[string]int{}, refused: map[string]int{},
+		site: s, kind: "com.example.tick", notes: filepath.Join(s.dir, "notes"), accepted: map[string]int{}, refused: map[string]int{},
 	}
 }
 
@@ -41,7 +42,7 @@ const source = "/cluster"
 
 func (l *load) event(t *testing.T) (events.Event, int) {
 	n := int(l.next.Add(1))
-	e, err := events.New(source, "com.example.tick", map[string]any{
+	e, err := events.New(source, l.kind, map[string]any{
 		"n": n, "host": fmt.Sprintf("h%d", n%6+1), "notes": l.notes,
 	})
 	must(t, err)
@@ -82,24 +83,39 @@ func (l *load) post(ctx context.Context, t *testing.T, every time.Duration) {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	turn := 0
 	for ctx.Err() == nil {
-		e, n := l.event(t)
-		body, err := json.Marshal(e)
-		must(t, err)
-		until := time.Now().Add(patience)
-		for {
+		l.deliver(t, client, func() string {
 			turn++
-			err = l.send(client, l.site.http(fmt.Sprintf("bus%d", turn%2+1)), body)
-			if err == nil || time.Now().After(until) {
-				break
-			}
-			time.Sleep(200 * time.Millisecond)
-		}
-		l.note(e.ID(), n, err)
+			return fmt.Sprintf("bus%d", turn%2+1)
+		})
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
 	}
+}
+
+// deliver sends a new event to the jet-bus that to names, again and again for as
+// long as it is not accepted.
+func (l *load) deliver(t *testing.T, client *http.Client, to func() string) {
+	e, n := l.event(t)
+	body, err := json.Marshal(e)
+	must(t, err)
+	until := time.Now().Add(patience)
+	for {
+		err = l.send(client, l.site.http(to()), body)
+		if err == nil || time.Now().After(until) {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	l.note(e.ID(), n, err)
+}
+
+// count is how many events were accepted.
+func (l *load) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.accepted)
 }
 
 func (l *load) send(client *http.Client, url string, body []byte) error {

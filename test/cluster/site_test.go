@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -27,6 +28,9 @@ type site struct {
 	servers      map[string]*process // by server name
 	buses        []*process
 	runners      []*process
+	// ca is the file of the authority that signed the servers' certificate, empty
+	// without TLS.
+	ca string
 	// admin looks at it from outside.
 	admin *bus.Bus
 }
@@ -40,11 +44,34 @@ const (
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir(), servers: map[string]*process{}}
+	s.startServers(t)
+	return s
+}
+
+// newSecureSite starts the servers of a cluster, which speak TLS with everybody.
+func newSecureSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{dir: t.TempDir(), servers: map[string]*process{}}
+	cert, key := filepath.Join(s.dir, "cert.pem"), filepath.Join(s.dir, "key.pem")
+	s.ca = filepath.Join(s.dir, "ca.pem")
+	certificates(t, s.ca, cert, key)
+	s.startServers(t, "--tls-cert", cert, "--tls-key", key, "--tls-ca", s.ca)
+	if !strings.HasPrefix(s.url, "tls://") {
+		t.Fatalf("the servers are at %s", s.url)
+	}
+	return s
+}
+
+// startServers starts the servers, configured with the given flags.
+func (s *site) startServers(t *testing.T, flags ...string) {
+	t.Helper()
 	s.content = filepath.Join(s.dir, "content")
 	must(t, os.CopyFS(s.content, os.DirFS("testdata/content")))
 	out := filepath.Join(s.dir, "cluster")
-	s.run(t, "jet-bus", "cluster", "init", "--data", filepath.Join(s.dir, "keys"), "--out", out,
-		"--store", filepath.Join(s.dir, "store"), "--servers", strings.Join(servers(t), ","))
+	s.run(t, "jet-bus", append([]string{
+		"cluster", "init", "--data", filepath.Join(s.dir, "keys"), "--out", out,
+		"--store", filepath.Join(s.dir, "store"), "--servers", strings.Join(servers(t), ","),
+	}, flags...)...)
 	for i := range 3 {
 		name := fmt.Sprintf("n%d", i+1)
 		s.servers[name] = start(t, s.env(), name, "nats-server", "-c", filepath.Join(out, name+".conf"))
@@ -52,7 +79,14 @@ func newSite(t *testing.T) *site {
 	a, err := access.ReadAddress(out)
 	must(t, err)
 	s.url = a.Bus
-	return s
+}
+
+// trust are the flags that a client of the cluster needs beside its credentials.
+func (s *site) trust() []string {
+	if s.ca == "" {
+		return nil
+	}
+	return []string{"--ca", s.ca}
 }
 
 // servers gives three servers on ports that are free, below those that outgoing
@@ -108,8 +142,8 @@ func (s *site) startBus(t *testing.T, name string) *process {
 	for !free(port) {
 		port++
 	}
-	p := start(t, s.env(), name, "jet-bus", "--nats", s.url, "--creds", s.creds("bus"), "--content", s.content,
-		"--data", data, "--http", fmt.Sprintf("127.0.0.1:%d", port), "--lease", "12s")
+	p := start(t, s.env(), name, "jet-bus", append(s.trust(), "--nats", s.url, "--creds", s.creds("bus"), "--content", s.content,
+		"--data", data, "--http", fmt.Sprintf("127.0.0.1:%d", port), "--lease", "12s")...)
 	s.buses = append(s.buses, p)
 	return p
 }
@@ -127,8 +161,8 @@ func (s *site) startRunner(t *testing.T, name string) *process {
 	t.Helper()
 	creds := filepath.Join(s.dir, name+".creds")
 	s.run(t, "jet-bus", "user", "add", "--data", filepath.Join(s.dir, "keys"), "--role", "runner", "--out", creds, name)
-	p := start(t, s.env(), name, "jet-runner", "--server", s.url, "--creds", creds, "--name", name,
-		"--cache", filepath.Join(s.dir, "cache-"+name), "--drain-timeout", "1s")
+	p := start(t, s.env(), name, "jet-runner", append(s.trust(), "--server", s.url, "--creds", creds, "--name", name,
+		"--cache", filepath.Join(s.dir, "cache-"+name), "--drain-timeout", "1s")...)
 	s.runners = append(s.runners, p)
 	return p
 }
@@ -136,10 +170,23 @@ func (s *site) startRunner(t *testing.T, name string) *process {
 // connect connects with the credentials of a role.
 func (s *site) connect(t *testing.T, role string) *bus.Bus {
 	t.Helper()
+	o := bus.Options{URL: s.url, CredsFile: s.creds(role)}
+	if s.ca != "" {
+		pem, err := os.ReadFile(s.ca)
+		must(t, err)
+		o.RootCAs = x509.NewCertPool()
+		o.RootCAs.AppendCertsFromPEM(pem)
+	}
+	return connect(t, o)
+}
+
+// connect connects once somebody is there.
+func connect(t *testing.T, o bus.Options) *bus.Bus {
+	t.Helper()
 	var b *bus.Bus
 	eventually(t, "a connection", func(ctx context.Context) bool {
 		var err error
-		b, err = bus.Connect(ctx, bus.Options{URL: s.url, CredsFile: s.creds(role)})
+		b, err = bus.Connect(ctx, o)
 		return err == nil
 	})
 	t.Cleanup(b.Conn.Close)

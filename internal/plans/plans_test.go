@@ -1,4 +1,4 @@
-package busd
+package plans
 
 import (
 	"os"
@@ -31,6 +31,15 @@ func contentOf(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+func read(t *testing.T, dir string) (*Plans, error) {
+	t.Helper()
+	set, err := rules.Load(os.DirFS(dir), "rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Read(t.Context(), dir, set)
+}
+
 const twoPlays = `- name: web
   groups: [web]
 - name: db
@@ -39,7 +48,7 @@ const twoPlays = `- name: web
 
 func TestHostsAreKnownBeforeTheJobRuns(t *testing.T) {
 	t.Parallel()
-	c, err := load(t.Context(), contentOf(t, map[string]string{
+	c, err := read(t, contentOf(t, map[string]string{
 		"rules/a.yml":          "rules: [{name: a, on: x, run: {playbook: p.yml}}, {name: b, on: x, run: {playbook: p.yml, inventory: ask}}]",
 		"p.yml":                twoPlays,
 		"inventory/groups/web": "hosts: [w2, w1]",
@@ -73,9 +82,9 @@ func TestHostsAreKnownBeforeTheJobRuns(t *testing.T) {
 
 // A job that is bound to fail is never made: what it would run is read first, and
 // all faults are told with their places.
-func TestLoadReportsFaultsOfPlaybooksAndInventories(t *testing.T) {
+func TestReadReportsFaultsOfPlaybooksAndInventories(t *testing.T) {
 	t.Parallel()
-	_, err := load(t.Context(), contentOf(t, map[string]string{
+	_, err := read(t, contentOf(t, map[string]string{
 		"rules/a.yml":          "rules:\n- {name: a, on: x, run: {playbook: sub/p.yml}}\n- {name: b, on: x, run: {playbook: q.yml, inventory: prod}}\n- {name: c, on: x, run: {playbook: gone.yml}}\n- {name: d, on: x, run: {playbook: sub/p.yml}}\n",
 		"sub/p.yml":            "- name: p\n  groups: [web]\n  tasks:\n    - !kopy\n      dest: /x\n",
 		"q.yml":                "- name: q\n  groups: [web]\n",
@@ -83,7 +92,7 @@ func TestLoadReportsFaultsOfPlaybooksAndInventories(t *testing.T) {
 		"prod/groups/web":      "hsots: [w1]",
 	}))
 	if err == nil {
-		t.Fatal("faulty content was loaded")
+		t.Fatal("faulty content was read")
 	}
 	lines := strings.Split(err.Error(), "\n")
 	want := []string{"rule a: sub/p.yml:4:7: ", "rule b: inventory prod: prod/groups/web:1:1: ", "rules/a.yml:4:3: rule c: gone.yml is not in the content directory"}
@@ -94,5 +103,41 @@ func TestLoadReportsFaultsOfPlaybooksAndInventories(t *testing.T) {
 		if !strings.HasPrefix(lines[i], w) {
 			t.Errorf("fault %d is %q, want %q", i+1, lines[i], w)
 		}
+	}
+}
+
+// A limit that selects nothing makes only jobs that fail: that is told before the
+// first event, as far as it does not depend on one.
+func TestReadRefusesALimitThatSelectsNoHost(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, run, want string }{
+		{"group", "limit: web", ""},
+		{"host", "limit: w1", ""},
+		{"unknown", "limit: nope", `rules/a.yml:5:14: rule a: limit: nope selects no host of the inventory inventory: unknown host or group "nope"; did you mean "none"?`},
+		{"near", "limit: webs", `rules/a.yml:5:14: rule a: limit: webs selects no host of the inventory inventory: unknown host or group "webs"; did you mean "web"?`},
+		{"one of several", "limit: [web, nope]", `rules/a.yml:5:20: rule a: limit: nope selects no host of the inventory inventory: `},
+		{"beside a template", "limit: ['${{ event.id }}', nope]", `rules/a.yml:5:34: rule a: limit: nope selects no host of the inventory inventory: `},
+		{"empty group", "limit: none", `rules/a.yml:5:14: rule a: limit: none selects no host of the inventory inventory`},
+		{"empty group beside others", "limit: [none, web]", ""},
+		{"empty group beside a template", "limit: [none, '${{ event.id }}']", ""},
+		{"template", "limit: ${{ event.id }}", ""},
+		{"program", "limit: nope\n      inventory: ask", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := read(t, contentOf(t, map[string]string{
+				"rules/a.yml":           "rules:\n  - name: a\n    on: x\n    run:\n      " + tt.run + "\n      playbook: p.yml\n",
+				"p.yml":                 "- name: web\n  groups: [web]\n",
+				"inventory/groups/web":  "hosts: [w1]",
+				"inventory/groups/none": "hosts: []",
+				"ask!":                  "#!/bin/sh\nexit 1\n",
+			}))
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want)):
+				t.Errorf("got %v\nwant %s", err, tt.want)
+			}
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/jet-bus/jet-bus/internal/access"
@@ -66,23 +67,24 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	return proc.Execute(ctx, env, cmd)
 }
 
-// connect opens the bus; one that is not there yet is waited for: after a power
-// cut everything starts at once.
-func (f *flags) connect(ctx context.Context, env proc.Env, o bus.Options) (*bus.Bus, error) {
+// patiently repeats f for as long as the flag says while there is no bus, or one without
+// a leader: after a power cut everything starts at once.
+func (f *flags) patiently(ctx context.Context, env proc.Env, log *slog.Logger, try func(context.Context) error) error {
 	ctx, cancel := env.Context(ctx)
 	defer cancel()
 	const again = 2 * time.Second
 	deadline := time.Now().Add(f.wait)
 	for {
-		b, err := bus.Connect(ctx, o)
-		if err == nil || !errors.Is(err, bus.ErrUnavailable) || time.Now().Add(again).After(deadline) {
-			return b, err
+		err := try(ctx)
+		away := errors.Is(err, bus.ErrUnavailable) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded)
+		if !away || ctx.Err() != nil || time.Now().Add(again).After(deadline) {
+			return err
 		}
-		o.Logger.Warn("waiting for the bus", slog.Any("err", err))
+		log.Warn("waiting for the bus", slog.Any("err", err))
 		select {
 		case <-time.After(again):
 		case <-ctx.Done():
-			return nil, err
+			return err
 		}
 	}
 }
@@ -122,7 +124,11 @@ func (f *flags) run(ctx context.Context, env proc.Env) error {
 		return err
 	}
 	o.Logger = log
-	b, err := f.connect(ctx, env, o)
+	var b *bus.Bus
+	err = f.patiently(ctx, env, log, func(ctx context.Context) (err error) {
+		b, err = bus.Connect(ctx, o)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -130,9 +136,13 @@ func (f *flags) run(ctx context.Context, env proc.Env) error {
 	if b.Role != "" && b.Role != "runner" && b.Role != "admin" {
 		return fmt.Errorf("the credentials %s are those of a %s; a runner needs the role runner", o.CredsFile, b.Role)
 	}
-	r, err := New(ctx, Options{
-		Bus: b, Name: cmp.Or(f.name, host), Labels: f.labels, Slots: f.slots, CacheDir: cache,
-		Dialer: f.hosts.Dialer(env), Warm: f.warm, WarmIdle: f.idle, Version: proc.Version(), Logger: log,
+	var r *Runner
+	err = f.patiently(ctx, env, log, func(ctx context.Context) (err error) {
+		r, err = New(ctx, Options{
+			Bus: b, Name: cmp.Or(f.name, host), Labels: f.labels, Slots: f.slots, CacheDir: cache,
+			Dialer: f.hosts.Dialer(env), Warm: f.warm, WarmIdle: f.idle, Version: proc.Version(), Logger: log,
+		})
+		return err
 	})
 	if err != nil {
 		return err

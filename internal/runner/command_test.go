@@ -2,12 +2,19 @@ package runner
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
@@ -102,5 +109,37 @@ func TestStop(t *testing.T) {
 		if d := time.Since(began); d > 15*time.Second {
 			t.Errorf("stopped after %s", d)
 		}
+	}
+}
+
+// TestPatiently waits for a bus that has no leader, for as long as the flag says, and
+// not for one that refuses.
+func TestPatiently(t *testing.T) {
+	refused := errors.New("refused")
+	for _, tc := range []struct {
+		name  string
+		fails []error
+		tries int
+		want  error
+	}{
+		{"at once", nil, 1, nil},
+		{"later", []error{bus.ErrUnavailable, context.DeadlineExceeded, nats.ErrNoResponders}, 4, nil},
+		{"refused", []error{bus.ErrUnavailable, refused, refused}, 2, refused},
+		{"never", slices.Repeat([]error{bus.ErrUnavailable}, 9), 5, bus.ErrUnavailable},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, tries := flags{wait: 9 * time.Second}, 0
+				err := f.patiently(t.Context(), proc.Env{}, slog.New(slog.DiscardHandler), func(context.Context) error {
+					if tries++; tries > len(tc.fails) {
+						return nil
+					}
+					return tc.fails[tries-1]
+				})
+				if !errors.Is(err, tc.want) || tries != tc.tries {
+					t.Errorf("%v after %d tries, want %v after %d", err, tries, tc.want, tc.tries)
+				}
+			})
+		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -154,7 +156,24 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { p.reloads(ctx, env) })
+	wg.Go(func() { settle(ctx) })
 	return p.Run(ctx)
+}
+
+// settleAfter is when what the server read to open the store has left its caches, which
+// keep it for ten seconds.
+const settleAfter = 15 * time.Second
+
+// settle gives the memory back, once, that only the start has needed. By itself the runtime
+// of a process at rest does so after some minutes.
+func settle(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(settleAfter):
+	}
+	runtime.GC() // buffers in pools outlive one collection
+	debug.FreeOSMemory()
 }
 
 // exclusive refuses flags that are about the embedded bus together with --nats,

@@ -105,8 +105,8 @@ var imports = map[string][]string{
 		"events", "internal/access", "internal/bus", "internal/dispatch", "internal/queue", "internal/source/webhook",
 	},
 	"test/bench/flow": {
-		"engine/conn/local", "events", "internal/bus", "internal/bus/busserver", "internal/busd",
-		"internal/queue", "internal/runner", "internal/source/webhook",
+		"engine/conn/local", "events", "internal/access", "internal/bus", "internal/bus/busserver", "internal/busd",
+		"internal/dispatch", "internal/queue", "internal/runner", "internal/source/webhook",
 	},
 }
 

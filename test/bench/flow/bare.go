@@ -81,30 +81,42 @@ func publishRate(ctx context.Context, conns []*bus.Bus, d time.Duration) (float6
 	return float64(total) / took.Seconds(), errors.Join(errs...)
 }
 
-// syncRate appends [writeSize] bytes to a file of dir and has the disk keep them, one after the
-// other for as long as d, and returns how many a second that makes.
-func syncRate(ctx context.Context, dir string, d time.Duration) (rate float64, err error) {
+// syncs is what the disk does: how many writes a second it keeps, one after the other, and how long
+// the slowest of a hundred takes.
+type syncs struct {
+	Rate float64 `json:"rate"`
+	P99  float64 `json:"p99_ms"`
+}
+
+// measureSyncs appends [writeSize] bytes to a file of dir and has the disk keep them, one after the
+// other for as long as d.
+func measureSyncs(ctx context.Context, dir string, d time.Duration) (s syncs, err error) {
 	name := filepath.Join(dir, "sync")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return 0, fmt.Errorf("measure the disk: %w", err)
+		return s, fmt.Errorf("measure the disk: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close(), os.Remove(name)) }()
 	body := bytes.Repeat([]byte("x"), writeSize)
-	n := 0
+	var each []time.Duration
 	start := time.Now()
-	for ; time.Since(start) < d; n++ {
+	for last := start; last.Sub(start) < d; {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return s, err
 		}
 		if _, err := f.Write(body); err != nil {
-			return 0, fmt.Errorf("measure the disk: %w", err)
+			return s, fmt.Errorf("measure the disk: %w", err)
 		}
 		if err := f.Sync(); err != nil {
-			return 0, fmt.Errorf("measure the disk: %w", err)
+			return s, fmt.Errorf("measure the disk: %w", err)
 		}
+		now := time.Now()
+		each = append(each, now.Sub(last))
+		last = now
 	}
-	return float64(n) / time.Since(start).Seconds(), nil
+	s.Rate = float64(len(each)) / time.Since(start).Seconds()
+	s.P99 = spreadOf(each).P99
+	return s, nil
 }
 
 // connect opens a connection over TCP, as another process would.

@@ -56,10 +56,10 @@ func (f *faults) err() error {
 	return errors.Join(f.errs...)
 }
 
-// startFlow starts everything in dir. On an error nothing is left running.
-func startFlow(ctx context.Context, s settings, dir string, mode busserver.SyncMode, log *slog.Logger) (_ *flow, err error) {
+// startFlow starts everything in dir, with so many runners. On an error nothing is left running.
+func startFlow(ctx context.Context, s settings, dir string, runners int, mode busserver.SyncMode, log *slog.Logger) (_ *flow, err error) {
 	f := &flow{dir: dir, drain: make(chan struct{}), errs: &faults{}}
-	contentDir, data := filepath.Join(dir, "content"), filepath.Join(dir, "data")
+	contentDir, data := filepath.Join(dir, "content"), filepath.Join(dir, dataDir)
 	if err := writeContent(contentDir); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func startFlow(ctx context.Context, s settings, dir string, mode busserver.SyncM
 	if err := f.startView(ctx, live, keys); err != nil {
 		return nil, err
 	}
-	for i := range s.Runners {
+	for i := range runners {
 		if err := f.startRunner(ctx, live, keys, fmt.Sprintf("runner-%d", i), s.Slots, log); err != nil {
 			return nil, err
 		}

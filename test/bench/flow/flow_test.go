@@ -16,9 +16,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/jet-bus/jet-bus/internal/busd"
+	"github.com/jet-bus/jet-bus/internal/proc"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asDaemon in the environment makes this binary jet-bus.
+const asDaemon = "JET_FLOW_TEST_DAEMON"
+
+// orphan is a goroutine that the client may leave behind: it waits on a channel that was set to nil before it looked.
+const orphan = "github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asDaemon) != "" {
+		os.Exit(proc.Main(busd.Main))
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(orphan))
+}
 
 func TestPercentile(t *testing.T) {
 	t.Parallel()
@@ -68,15 +82,16 @@ func TestSpread(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	got, err := parseSettings(strings.Fields(
-		"--n 500 --rounds 2 --runners 3 --slots 4 --publishers 5 --rates 10,20 --paced 2s --durability process --dir /d --http --json --cpuprofile p --ingest --senders 6,7 --clients 8 --each 1s"),
+		"--n 500 --rounds 2 --runners 3,4 --slots 4 --publishers 5 --rates 10,20 --paced 2s --durability process --dir /d --http --json"+
+			" --cpuprofile p --parts process,ingest --senders 6,7 --clients 8 --each 1s --stored 0,9 --idle 3s --restarts 2 --binary b"),
 		io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := settings{
-		Events: 500, Rounds: 2, Runners: 3, Slots: 4, Publishers: 5, Rates: []int{10, 20}, Paced: 2 * time.Second,
-		Ingest: true, Senders: []int{6, 7}, Clients: 8, Each: time.Second,
-		Durabilities: []string{"process"}, Dir: "/d", HTTP: true, JSON: true, CPUProfile: "p",
+		Events: 500, Rounds: 2, Parts: []string{"process", "ingest"}, Runners: []int{3, 4}, Stored: []int{0, 9}, Slots: 4, Publishers: 5,
+		Rates: []int{10, 20}, Paced: 2 * time.Second, Senders: []int{6, 7}, Clients: 8, Each: time.Second,
+		Idle: 3 * time.Second, Restarts: 2, Binary: "b", Durabilities: []string{"process"}, Dir: "/d", HTTP: true, JSON: true, CPUProfile: "p",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -85,8 +100,9 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = settings{
-		Rounds: 3, Runners: 2, Slots: 8, Publishers: 16, Rates: []int{50, 200}, Paced: 8 * time.Second,
-		Senders: []int{64, 1000}, Clients: 64, Each: 3 * time.Second, Durabilities: []string{"power", "process"},
+		Rounds: 3, Parts: []string{"ingest", "flow", "process"}, Runners: []int{1, 8}, Stored: []int{0}, Slots: 8, Publishers: 16,
+		Rates: []int{50, 200}, Paced: 5 * time.Second, Senders: []int{64, 1000}, Clients: 64, Each: 1500 * time.Millisecond,
+		Idle: 18 * time.Second, Restarts: 5, Durabilities: []string{"power", "process"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the defaults: %s", diff)
@@ -96,13 +112,17 @@ func TestSettings(t *testing.T) {
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"--runners 0":       "--runners must be 1 or more",
+		"--runners 0":       `"0" is no number of 1 or more`,
+		"--runners ,":       "--runners must be 1 or more, not 0",
+		"--stored -1":       `"-1" is no number of 0 or more`,
+		"--parts flow,all":  `"all" is none of ingest, flow, process`,
+		"--restarts 0":      "--restarts must be 1 or more",
 		"--n -1":            "--n must be 0 or more",
 		"--paced 10ms":      "--paced must be",
 		"--each 1ms":        "--each must be",
 		"--clients 0":       "--clients must be 1 or more",
-		"--rates fast":      `"fast" is no number above zero`,
-		"--rates 0":         `"0" is no number above zero`,
+		"--rates fast":      `"fast" is no number of 1 or more`,
+		"--rates 0":         `"0" is no number of 1 or more`,
 		"--durability none": `"none" is none of`,
 		"--no-such":         "not defined",
 		"now":               `takes no arguments, got "now"`,
@@ -169,6 +189,7 @@ func TestRun(t *testing.T) {
 			args := []string{
 				"--n", "20", "--rounds", "1", "--runners", "1", "--publishers", "2", "--rates", "5,1000000",
 				"--paced", "1s", "--durability", "process", "--json", "--dir", dir,
+				"--idle", "0s", "--restarts", "1", "--binary", daemonFile(t),
 				"--senders", "3", "--clients", "2", "--each", "100ms",
 				"--cpuprofile", filepath.Join(t.TempDir(), "cpu.prof"),
 			}
@@ -197,14 +218,29 @@ func checkReport(t *testing.T, text []byte) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Durabilities) != 1 || len(r.Durabilities[0].Rounds) != 1 || len(r.Durabilities[0].Latencies) != 2 {
-		t.Fatalf("want one durability, one round, two open loops:\n%s", text)
+	if len(r.Durabilities) != 1 || len(r.Durabilities[0].Flows) != 1 || len(r.Processes) != 1 {
+		t.Fatalf("want one durability, one flow, one process:\n%s", text)
 	}
 	d := r.Durabilities[0]
 	checkIngest(t, d.Ingest, 1)
-	one, l := d.Rounds[0], d.Latencies[0]
-	if d.Bare.One <= 0 || d.Bare.Many <= 0 || one.Syncs <= 0 || one.ToEnd <= 0 {
-		t.Errorf("a rate is missing: %+v", d)
+	if d.Bare == nil || d.Bare.One <= 0 || d.Bare.Many <= 0 {
+		t.Errorf("a rate of the bare stream is missing: %+v", d.Bare)
+	}
+	checkFlow(t, d.Flows[0])
+	checkProcess(t, r.Processes[0], 0)
+	if len(r.Targets) < 2 || r.Targets[0].What != "process: events to result" || r.Targets[0].Figure != d.Flows[0].ToResult.Median {
+		t.Errorf("the targets are %+v", r.Targets)
+	}
+}
+
+func checkFlow(t *testing.T, f flowReport) {
+	t.Helper()
+	if f.Runners != 1 || len(f.Rounds) != 1 || len(f.Latencies) != 2 {
+		t.Fatalf("want one runner, one round, two open loops: %+v", f)
+	}
+	one, l := f.Rounds[0], f.Latencies[0]
+	if one.Syncs <= 0 || one.SyncP99 <= 0 || one.ToEnd <= 0 {
+		t.Errorf("a figure is missing: %+v", one)
 	}
 	if one.Accepted < one.ToResult || one.ToResult < one.ToEnd {
 		t.Errorf("the stations are out of order: %+v", one)
@@ -212,11 +248,14 @@ func checkReport(t *testing.T, text []byte) {
 	if one.Stored.Events != 1 || one.Stored.Jobs < 1 || one.Stored.Runs < 4 {
 		t.Errorf("an event takes %+v messages", one.Stored)
 	}
+	if want := one.ToResult * (one.Stored.Events + one.Stored.Runs) / one.Syncs; f.OfDisk.Median != want {
+		t.Errorf("the flow gets %v out of the disk, want %v", f.OfDisk.Median, want)
+	}
 	if l.Events != 5 || l.ToResult.P50 <= 0 || l.ToResult.P50 > l.ToEnd.P50 || l.ToEnd.P99 > l.ToEnd.Max {
 		t.Errorf("the open loop gives %+v", l)
 	}
-	if !d.Latencies[1].Beyond {
-		t.Errorf("a million events a second are not beyond the throughput: %+v", d.Latencies[1])
+	if !f.Latencies[1].Beyond {
+		t.Errorf("a million events a second are not beyond the throughput: %+v", f.Latencies[1])
 	}
 }
 
@@ -228,7 +267,7 @@ func TestIngest(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	args := strings.Fields("--ingest --rounds 2 --senders 4,40 --clients 3 --each 150ms --durability power --dir " + t.TempDir())
+	args := strings.Fields("--parts ingest --rounds 2 --senders 4,40 --clients 3 --each 150ms --durability power --dir " + t.TempDir())
 	var out, errs bytes.Buffer
 	if code := run(ctx, append(args, "--json"), &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &errs)
@@ -237,7 +276,7 @@ func TestIngest(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Durabilities) != 1 || len(r.Durabilities[0].Rounds) != 0 {
+	if len(r.Durabilities) != 1 || len(r.Durabilities[0].Flows) != 0 || len(r.Processes) != 0 {
 		t.Fatalf("want one durability and no flow:\n%s", &out)
 	}
 	checkIngest(t, r.Durabilities[0].Ingest, 2)

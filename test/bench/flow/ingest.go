@@ -90,7 +90,7 @@ func startIntake(ctx context.Context, s settings, dir string, mode busserver.Syn
 	in := &intake{dir: dir, secret: newSecret(), stopped: make(chan error, 1)}
 	in.bus, err = busd.Start(ctx, busd.Options{
 		Data: data, Content: contentDir, Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Sync: mode,
-		Hooks: hooks(in.secret), MaxStore: ingestStore, Logger: log,
+		Hooks: hooks(in.secret), MaxStore: roomyStore, Logger: log,
 	})
 	if err != nil {
 		return nil, err
@@ -108,8 +108,8 @@ func startIntake(ctx context.Context, s settings, dir string, mode busserver.Syn
 	return in, nil
 }
 
-// ingestStore is what the store may take, in bytes: room for the events of the fastest rounds.
-const ingestStore = 16 << 30
+// roomyStore is what a store may take, in bytes: room for the events of the fastest rounds, and of a backlog.
+const roomyStore = 16 << 30
 
 func (in *intake) stop(ctx context.Context) error {
 	err := in.clients.close(ctx)
@@ -119,9 +119,11 @@ func (in *intake) stop(ctx context.Context) error {
 
 // round measures each way in for as long as d.
 func (in *intake) round(ctx context.Context, s settings, d time.Duration) (r ingestRound, err error) {
-	if r.Syncs, err = syncRate(ctx, in.dir, d); err != nil {
+	disk, err := measureSyncs(ctx, in.dir, d)
+	if err != nil {
 		return r, err
 	}
+	r.Syncs = disk.Rate
 	if r.One, err = in.post(ctx, 1, d); err != nil {
 		return r, err
 	}
@@ -215,17 +217,14 @@ func (r *ingest) summarize(senders int) {
 
 func (r *ingest) write(t *table, s settings) {
 	t.row("  taken in per second\tmedian\tlowest\thighest")
-	span := func(name string, e extent, format string) {
-		t.row("  "+name+"\t"+format+"\t"+format+"\t"+format, e.Median, e.Min, e.Max)
-	}
-	span("append and fsync 1 KiB", r.Syncs, "%.0f")
-	span("webhook, 1 sender", r.One, "%.0f")
-	span(fmt.Sprintf("bus, %d clients", s.Clients), r.Bus, "%.0f")
+	t.span("append and fsync 1 KiB", r.Syncs, "%.0f")
+	t.span("webhook, 1 sender", r.One, "%.0f")
+	t.span(fmt.Sprintf("bus, %d clients", s.Clients), r.Bus, "%.0f")
 	for i, n := range s.Senders {
-		span(fmt.Sprintf("webhook, %d senders", n), r.HTTP[i], "%.0f")
+		t.span(fmt.Sprintf("webhook, %d senders", n), r.HTTP[i], "%.0f")
 	}
-	span("webhook, 1 sender, per fsync", r.OnePerSync, "%.2f")
+	t.span("webhook, 1 sender, per fsync", r.OnePerSync, "%.2f")
 	for i, n := range s.Senders {
-		span(fmt.Sprintf("webhook, %d senders, per bus, %d clients", n, s.Clients), r.PerBus[i], "%.2f")
+		t.span(fmt.Sprintf("webhook, %d senders, per bus, %d clients", n, s.Clients), r.PerBus[i], "%.2f")
 	}
 }

@@ -70,7 +70,7 @@ func (f *flow) flood(ctx context.Context, s settings) ([]round, error) {
 	var rounds []round
 	for range s.Rounds {
 		// The disk is measured beside every round: what it does changes with its neighbours.
-		rate, err := syncRate(ctx, f.dir, bareTime)
+		disk, err := measureSyncs(ctx, f.dir, bareTime)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +78,7 @@ func (f *flow) flood(ctx context.Context, s settings) ([]round, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Syncs = rate
+		r.Syncs, r.SyncP99 = disk.Rate, disk.P99
 		rounds = append(rounds, r)
 	}
 	return rounds, nil
@@ -215,3 +215,6 @@ func (s stored) per(n int) stored {
 }
 
 func (s stored) sum() float64 { return s.Events + s.Jobs + s.Runs }
+
+// synced are those that are synced one by one with the durability power: wake-ups are not.
+func (s stored) synced() float64 { return s.Events + s.Runs }

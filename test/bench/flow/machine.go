@@ -16,12 +16,18 @@ type machine struct {
 	Go         string `json:"go"`
 	System     string `json:"system"`
 	Filesystem string `json:"filesystem"`
+	// Load are the averages of the processes that want to run, before the measuring.
+	Load string `json:"load"`
 }
 
 func describe(dir string) machine {
 	fs, _ := mountOf(dir)
+	load := "unknown"
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		load = strings.Join(strings.Fields(string(text))[:3], " ")
+	}
 	return machine{
-		CPUs: runtime.NumCPU(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Filesystem: fs,
+		CPUs: runtime.NumCPU(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Filesystem: fs, Load: load,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	scrubQuiet = 10 * time.Second
 	// scrubRate is how much is read, in bytes a second: little beside the work.
 	scrubRate = 32 << 20
+	// scrubMuch is from how many bytes on memory is given back after a check.
+	scrubMuch = 64 << 20
 )
 
 // scrub reads block files beside the work until ctx ends, and tells suspect of
@@ -38,7 +41,10 @@ func (h *highWater) scrub(ctx context.Context, suspect func(string)) error {
 		if what.Since.Before(started) {
 			what.Since = started
 		}
-		err := h.ledger.Scrub(ctx, what)
+		read, err := h.ledger.Scrub(ctx, what)
+		if read >= scrubMuch {
+			debug.FreeOSMemory() // by itself the runtime keeps what that took for minutes
+		}
 		switch {
 		case errors.Is(err, busserver.ErrDamaged), errors.Is(err, syscall.EIO):
 			suspect(err.Error())

@@ -36,7 +36,7 @@ func scrubbed(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.ledger.Scrub(t.Context(), everything(dir)); err != nil {
+	if _, err := h.ledger.Scrub(t.Context(), everything(dir)); err != nil {
 		t.Fatal(err)
 	}
 	h.close(true)
@@ -129,13 +129,13 @@ func TestCheckedBlocksAreTrusted(t *testing.T) {
 			if r := (&highWater{dir: dir}); r.read() != nil || r.record.Clean || r.record.Checked != nil || r.record.Server != "" {
 				t.Error("what was checked is still written down while the store is open")
 			}
-			err = h.ledger.Scrub(t.Context(), everything(dir))
+			_, err = h.ledger.Scrub(t.Context(), everything(dir))
 			if err != nil {
 				t.Fatalf("what was checked just now is read again: %v", err)
 			}
 			all := everything(dir)
 			all.Since = time.Now()
-			err = h.ledger.Scrub(t.Context(), all)
+			_, err = h.ledger.Scrub(t.Context(), all)
 			if want := fmt.Sprintf("stream %s: %s is damaged at byte", f.stream, filepath.Base(name)); !errors.Is(err, busserver.ErrDamaged) || !strings.Contains(err.Error(), want) {
 				t.Fatalf("the scrub says %v, want %q", err, want)
 			}
@@ -158,7 +158,7 @@ func TestCheckedBlocksAreTrusted(t *testing.T) {
 			if err != nil || len(h.record.Untold) == 0 {
 				t.Fatalf("%d losses are accepted: %v", len(h.record.Untold), err)
 			}
-			if err := h.ledger.Scrub(t.Context(), everything(dir)); err != nil {
+			if _, err := h.ledger.Scrub(t.Context(), everything(dir)); err != nil {
 				t.Error(err)
 			}
 			h.close(true)
@@ -269,7 +269,7 @@ func TestTrustSaysTheSame(t *testing.T) {
 	}
 	s.Shutdown()
 	ledger := busserver.Ledger{}
-	if err := ledger.Scrub(t.Context(), everything(dir)); err != nil {
+	if _, err := ledger.Scrub(t.Context(), everything(dir)); err != nil {
 		t.Fatal(err)
 	}
 	read, err := busserver.Inspect(dir, nil)
@@ -361,7 +361,7 @@ func TestRecordOfTheVersionBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.ledger.Scrub(t.Context(), everything(dir)); err != nil {
+	if _, err := h.ledger.Scrub(t.Context(), everything(dir)); err != nil {
 		t.Fatal(err)
 	}
 	h.close(true)

@@ -25,11 +25,11 @@ type Scrub struct {
 // Scrub checks the block files that the server does not write to any more, and notes
 // in the ledger what they hold. It syncs each first. The server may run: what it
 // changes or removes meanwhile is left for another time. It fails with [ErrDamaged]
-// at the first block that has lost something.
-func (l Ledger) Scrub(ctx context.Context, s Scrub) error {
+// at the first block that has lost something. read is how many bytes it has read.
+func (l Ledger) Scrub(ctx context.Context, s Scrub) (read int64, err error) {
 	streams, err := list(s.Dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var buf []byte
 	for _, stream := range streams {
@@ -38,16 +38,17 @@ func (l Ledger) Scrub(ctx context.Context, s Scrub) error {
 				continue
 			}
 			if buf, err = l.check(b, stream.blocks[i+1:], buf); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+				return read, err
 			}
+			read += int64(len(buf))
 			select {
 			case <-ctx.Done():
-				return ctx.Err()
+				return read, ctx.Err()
 			case <-time.After(time.Duration(len(buf)) * time.Second / time.Duration(s.Rate)):
 			}
 		}
 	}
-	return nil
+	return read, nil
 }
 
 // due reports whether a block is to be read.

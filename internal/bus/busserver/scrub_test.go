@@ -44,12 +44,15 @@ func TestScrubBesideTheServer(t *testing.T) {
 	}()
 	ledger := busserver.Ledger{}
 	what := busserver.Scrub{Dir: s.Options().Dir, Rate: 1 << 40}
+	var read int64
 	for last := false; ; last = done.Load() {
 		what.Since = time.Now() // all of them, each time
-		if err := ledger.Scrub(t.Context(), what); err != nil {
+		n, err := ledger.Scrub(t.Context(), what)
+		if err != nil {
 			t.Error(err)
 			break
 		}
+		read += n
 		if last {
 			break
 		}
@@ -59,5 +62,8 @@ func TestScrubBesideTheServer(t *testing.T) {
 	}
 	if n := len(ledger[bus.StreamRuns]); n < 3 {
 		t.Errorf("%d blocks were checked, the test wants three", n)
+	}
+	if read < 3<<20 {
+		t.Errorf("it says that it read %d bytes, and these are more", read)
 	}
 }

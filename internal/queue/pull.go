@@ -41,8 +41,22 @@ func newPuller(b *bus.Bus, queue string) (*puller, error) {
 	return p, nil
 }
 
-// close ends the subscription: what would still be handed to it goes to another.
-func (p *puller) close() { _ = p.sub.Unsubscribe() }
+// close ends the subscription. What was handed to it meanwhile is given back at once:
+// others would have it only when the lease is over.
+func (p *puller) close() {
+	if err := p.sub.Drain(); err != nil {
+		return // the connection is gone
+	}
+	for {
+		msg, err := p.sub.NextMsg(answerTime)
+		if err != nil {
+			return
+		}
+		if msg.Reply != "" {
+			_ = msg.Nak()
+		}
+	}
+}
 
 // next asks for one wake-up. Nil and no error mean that there was none in time.
 func (p *puller) next(ctx context.Context) (*nats.Msg, error) {

@@ -16,15 +16,19 @@ func TestPull(t *testing.T) {
 	t.Parallel()
 	_, b := bustest.Start(t)
 	q := New(b, nil)
-	if err := q.Open(t.Context(), nil, quick); err != nil {
+	if err := q.Open(t.Context(), nil, Timing{Lease: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	name := NameFor(nil)
-	p, err := newPuller(b, name)
-	if err != nil {
-		t.Fatal(err)
+	open := func() *puller {
+		t.Helper()
+		p, err := newPuller(b, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
 	}
-	defer p.close()
+	p := open()
 	wake := func(id, record string) {
 		t.Helper()
 		if err := q.wake(t.Context(), name, wakeup{ID: id, Rev: 7, Job: json.RawMessage(record)}); err != nil {
@@ -53,20 +57,30 @@ func TestPull(t *testing.T) {
 	defer later.Stop()
 	got("c", "")
 
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if msg, err := p.next(short); msg != nil || err != nil {
-		t.Errorf("an empty queue gives %v, %v", msg, err)
+	givenUp := func() {
+		t.Helper()
+		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if msg, err := p.next(short); msg != nil || err != nil {
+			t.Errorf("an empty queue gives %v, %v", msg, err)
+		}
 	}
 	// The server still has that request: what it hands out for it is not lost.
+	givenUp()
 	wake("d", "")
 	got("d", "")
+	givenUp()
+	wake("e", "")
+	p.close()
+	p = open()
+	defer func() { p.close() }()
+	got("e", "")
 
 	if err := b.JS.DeleteConsumer(t.Context(), bus.StreamJobs, name); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the first may be the end of an earlier request
-		if _, err = p.next(t.Context()); err != nil {
+		if _, err := p.next(t.Context()); err != nil {
 			return
 		}
 	}

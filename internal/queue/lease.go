@@ -227,20 +227,33 @@ func (l *Lease) heartbeat() *nats.Msg {
 
 // watch ends the lease when the limit has passed on our own clock.
 func (l *Lease) watch(held context.Context) {
-	for {
-		l.mu.Lock()
-		left := l.c.timing.Limit() - time.Since(l.confirmed)
-		l.mu.Unlock()
-		if left <= 0 {
-			l.lose(fmt.Errorf("%w: %w for %s", ErrLeaseLost, errUnconfirmed, l.c.timing.Limit()))
-			return
-		}
+	for l.Held() == nil {
 		select {
 		case <-held.Done():
 			return
-		case <-time.After(left):
+		case <-time.After(l.left()):
 		}
 	}
+}
+
+// Held makes sure that the job is still ours, as far as our own clock can tell: if the
+// limit has passed, the lease ends here and now, with the error. It is for a moment
+// before something that cannot be undone. Nobody else may have the job for a while
+// after it, see [Timing].
+func (l *Lease) Held() error {
+	if l.left() > 0 {
+		return nil
+	}
+	err := fmt.Errorf("%w: %w for %s", ErrLeaseLost, errUnconfirmed, l.c.timing.Limit())
+	l.lose(err)
+	return err
+}
+
+// left is how long the lease is ours without another confirmed heartbeat.
+func (l *Lease) left() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.c.timing.Limit() - time.Since(l.confirmed)
 }
 
 // fenced runs write with the token. When the fence refuses it, the record tells:

@@ -188,7 +188,8 @@ func (r *Runner) run(ctx context.Context, l *queue.Lease, dir string, pb *engine
 }
 
 // Play runs the playbook of a claimed job and puts the results of its tasks, and
-// the events that it publishes, onto the bus. The options' Publish is not used,
+// the events that it publishes, onto the bus. It changes no host once the job's lease
+// is over, not even for a moment. The options' Publish is not used,
 // Report is told every step after the bus. shown says how the job's results show
 // text that may name files.
 func Play(ctx context.Context, b *bus.Bus, l *queue.Lease, pb *engine.Playbook, inv *inventory.Inventory,
@@ -200,6 +201,7 @@ func Play(ctx context.Context, b *bus.Bus, l *queue.Lease, pb *engine.Playbook, 
 	o.Publish = func(ctx context.Context, p engine.Publication) (engine.Published, error) {
 		return publish(ctx, b, l.Job, p)
 	}
+	o.Dialer = fence{o.Dialer, l}
 	also := o.Report
 	o.Report = func(e engine.Event) {
 		if e.Kind == engine.TaskFinished {

@@ -124,8 +124,12 @@ func (p *Process) startServer(ctx context.Context) error {
 // embed starts the server in this process and makes the streams.
 func (p *Process) embed(ctx context.Context) (err error) {
 	water := &highWater{dir: p.o.Data, accept: p.o.AcceptLoss, sync: p.o.Sync, log: p.log}
+	used, err := hadStore(p.o.Data, p.o.AcceptLoss)
+	if err != nil {
+		return err
+	}
 	p.server, err = busserver.Start(ctx, busserver.Options{
-		Dir: p.o.Data, Listen: p.o.Listen, Sync: p.o.Sync, TLSCert: p.o.TLSCert, TLSKey: p.o.TLSKey,
+		Used: used, Dir: p.o.Data, Listen: p.o.Listen, Sync: p.o.Sync, TLSCert: p.o.TLSCert, TLSKey: p.o.TLSKey,
 		Insecure: p.o.Insecure, Logger: p.log.With(slog.String("part", "server")), BeforeOpen: water.open,
 	})
 	if err != nil {

@@ -14,6 +14,13 @@ const (
 	storePatience = 30 * time.Second
 )
 
+// hadStore reports whether the high water beside the store names streams.
+func hadStore(dir string, accept bool) (bool, error) {
+	h := &highWater{dir: dir, accept: accept}
+	err := h.read()
+	return len(h.record.Streams) > 0, err
+}
+
 // watchStore ends the process when the store has stopped working for good: after
 // a write error, a full disk for one, it takes nothing until it is opened again.
 // Whoever supervises the process starts it anew.

@@ -68,8 +68,8 @@ func (b Blocks) Remove() error {
 
 // Inspect says what the files of all streams in a data directory hold, which no
 // server may use meanwhile. It reads those that do not look as they did when they
-// were checked for the ledger; with none, that is all of them. A directory without
-// a store has no streams. It fails if a file cannot be read; what is wrong in them
+// were checked for the ledger; with none, that is all of them. The keys must be there;
+// without a store there are no streams. It fails if a file cannot be read; what is wrong in them
 // is part of the result.
 func Inspect(dir string, checked Ledger) ([]Blocks, error) {
 	out, err := list(dir)
@@ -97,20 +97,25 @@ func Inspect(dir string, checked Ledger) ([]Blocks, error) {
 	return out, nil
 }
 
-// list names the streams of a data directory and their block files.
+// list names the streams of a data directory, those of the account of its keys, and
+// their block files.
 func list(dir string) ([]Blocks, error) {
-	dirs, err := filepath.Glob(filepath.Join(dir, "js", "jetstream", "*", "streams", "*"))
+	account, err := accountOf(dir)
 	if err != nil {
 		return nil, fmt.Errorf("look for streams in %s: %w", dir, err)
 	}
-	out := make([]Blocks, len(dirs))
-	for i, d := range dirs {
+	streams, err := entries(storeDir(dir, account))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Blocks, len(streams))
+	for i, name := range streams {
 		b := &out[i]
-		b.Stream, b.dir = filepath.Base(d), d
+		b.Stream, b.dir = name, filepath.Join(storeDir(dir, account), name)
 		if err := b.configuration(); err != nil {
 			return nil, err
 		}
-		files, err := os.ReadDir(filepath.Join(d, "msgs"))
+		files, err := os.ReadDir(filepath.Join(b.dir, "msgs"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read stream %s: %w", b.Stream, err)
 		}

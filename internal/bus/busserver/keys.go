@@ -67,7 +67,7 @@ func loadKeys(dir string, get func(name string, p nkeys.PrefixByte) (nkeys.KeyPa
 	if k.system, err = get(filepath.Join(dir, "system.nk"), nkeys.PrefixByteAccount); err != nil {
 		return nil, err
 	}
-	if k.account, err = get(filepath.Join(dir, "account.nk"), nkeys.PrefixByteAccount); err != nil {
+	if k.account, err = get(filepath.Join(dir, accountKey), nkeys.PrefixByteAccount); err != nil {
 		return nil, err
 	}
 	for _, a := range roles() {

@@ -47,6 +47,9 @@ type Options struct {
 	Insecure   bool         // permit another than a loopback address without TLS
 	ServerName string       // must not change in a cluster; default jet-bus
 	Logger     *slog.Logger // nil: discard
+	// Used is true if the directory has held a store, as far as is known: its keys
+	// must then be there. Where one is seen, they must be anyway.
+	Used bool
 	// BeforeOpen, if set, runs when the directory is ours and the store is not open
 	// yet. Its error ends the start.
 	BeforeOpen func() error
@@ -67,8 +70,8 @@ type Server struct {
 // start only, which takes longer the more there is to recover. At the first
 // start in a directory it makes the keys and writes credentials.
 //
-// It fails in one sentence if the directory is not writable or in use, the port
-// is taken, or the address is not loopback and there is neither TLS nor
+// It fails in one sentence if the directory is not writable or in use or holds a
+// store without its keys, the port is taken, or the address is not loopback and there is neither TLS nor
 // Insecure.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	s, err := start(ctx, o)
@@ -98,6 +101,9 @@ func start(ctx context.Context, o Options) (s *Server, err error) {
 		}
 	}()
 	if err := portFree(ctx, config.Host, config.Port); err != nil {
+		return nil, err
+	}
+	if err := keysFit(o.Dir, o.Used); err != nil {
 		return nil, err
 	}
 	if s.keys, err = makeKeys(filepath.Join(o.Dir, "keys")); err != nil {

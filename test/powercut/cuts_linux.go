@@ -13,6 +13,7 @@ import (
 
 // cut is one cut and what was found after it.
 type cut struct {
+	First  bool // on its disk
 	Number int
 	System string
 	After  time.Duration // under load before it
@@ -47,23 +48,30 @@ func (r report) faults() []string {
 func (r report) String() string {
 	var b strings.Builder
 	for _, system := range r.Systems {
-		var n, acked, jobs, faults, late int
+		var n, acked, jobs, last, faults, late int
 		var slowest time.Duration
 		for _, c := range r.Cuts {
 			if c.System != system {
 				continue
 			}
 			n++
-			acked, faults, jobs = acked+c.Acked, faults+len(c.Faults), c.Jobs
+			if c.First {
+				jobs += last // of the disk before
+			}
+			acked, faults, last = acked+c.Acked, faults+len(c.Faults), c.Jobs
 			late += c.Late
 			slowest = max(slowest, c.Restart)
 		}
 		fmt.Fprintf(&b, "%s: %d cuts, %d events acknowledged, %d jobs, %d faults (and %d lost that were acknowledged during the cut), slowest start %s\n",
-			system, n, acked, jobs, faults, late, slowest.Round(time.Millisecond))
+			system, n, acked, jobs+last, faults, late, slowest.Round(time.Millisecond))
 	}
 	fmt.Fprintf(&b, "seed %d\n", r.Seed)
 	return b.String()
 }
+
+// perDisk is how many cuts a disk gets before there is a new one. Nobody runs the jobs,
+// and jet-bus judges no more events when 20,000 of them are open.
+const perDisk = 25
 
 // cutAll makes all cuts and tells each of them as it is done. Nothing is left behind.
 func cutAll(ctx context.Context, s settings, tell func(cut)) (r report, err error) {
@@ -80,14 +88,16 @@ func cutAll(ctx context.Context, s settings, tell func(cut)) (r report, err erro
 	for i, system := range s.Systems {
 		n := s.Cuts/len(s.Systems) + min(1, max(0, s.Cuts%len(s.Systems)-i)) // the first get the rest
 		random := rand.New(rand.NewPCG(s.Seed, uint64(i)))                   //nolint:gosec // to be repeated
-		rig := &rig{dir: dir, system: system, load: &load{secret: secret, acked: map[string]int{}}}
-		err := rig.cuts(ctx, n, func() time.Duration { return time.Duration(random.Int64N(int64(s.Most))) }, func(c cut) {
-			c.Number = len(r.Cuts) + 1
-			r.Cuts = append(r.Cuts, c)
-			tell(c)
-		})
-		if err != nil {
-			return r, fmt.Errorf("%s: %w", system, err)
+		for ; n > 0; n -= perDisk {
+			rig := &rig{dir: dir, system: system, load: &load{secret: secret, acked: map[string]int{}}}
+			err := rig.cuts(ctx, min(n, perDisk), func() time.Duration { return time.Duration(random.Int64N(int64(s.Most))) }, func(c cut) {
+				c.Number = len(r.Cuts) + 1
+				r.Cuts = append(r.Cuts, c)
+				tell(c)
+			})
+			if err != nil {
+				return r, fmt.Errorf("%s: %w", system, err)
+			}
 		}
 	}
 	return r, nil
@@ -109,16 +119,17 @@ func (g *rig) cuts(ctx context.Context, n int, after func() time.Duration, tell 
 		if g.process != nil {
 			g.process.kill()
 		}
-		err = errors.Join(err, g.volume.unmount(context.WithoutCancel(ctx)))
+		err = errors.Join(err, g.volume.remove(context.WithoutCancel(ctx)))
 	}()
 	if g.process, err = start(ctx, g.dir, g.volume); err != nil {
 		return err
 	}
-	for range n {
+	for i := range n {
 		c, err := g.cut(ctx, after())
 		if err != nil {
 			return err
 		}
+		c.First = i == 0
 		tell(c)
 	}
 	return nil

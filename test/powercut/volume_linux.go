@@ -92,6 +92,14 @@ func (v *volume) unmount(ctx context.Context) error {
 	}
 }
 
+// remove unmounts the disk for good.
+func (v *volume) remove(ctx context.Context) error {
+	if err := v.unmount(ctx); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(v.image), os.Remove(v.dir))
+}
+
 // command runs a program, and has what it says in the error.
 func command(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the programs of this file

@@ -22,22 +22,57 @@ const maxName = 64 << 10
 // errNotWhole says that a copy breaks off.
 var errNotWhole = errors.New("it breaks off")
 
+// Range is sequences, both ends included.
+type Range struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// contents is what messages a copy holds.
+type contents struct {
+	// counted is false for the form of servers before 2.15, which check their store
+	// themselves before they copy it.
+	counted  bool
+	messages uint64
+	first    uint64
+	last     uint64
+	gaps     []Range // between first and last
+}
+
+// add takes note of a message.
+func (c *contents) add(seq uint64) {
+	if c.messages == 0 {
+		c.first = seq
+	} else if seq > c.last+1 {
+		c.gaps = append(c.gaps, Range{From: c.last + 1, To: seq - 1})
+	}
+	c.messages++
+	c.last = seq
+}
+
 // examine reads the copy of a stream to its end and finds out whether that is the
-// end the server wrote. What it cannot see is whether the server's own store was
-// sound; the server checks that while it copies.
+// end the server wrote. What it cannot see is whether the server had all of the
+// stream: it leaves out what it cannot read. See [Stream.complete].
 func (s Stream) examine(r io.Reader) error {
+	_, err := s.contents(r)
+	return err
+}
+
+// contents is examine, and says what is in the copy.
+func (s Stream) contents(r io.Reader) (c contents, err error) {
 	br := bufio.NewReader(s2.NewReader(r))
 	begin, err := br.Peek(len(magic))
 	if err != nil {
-		return whole(err)
+		return c, whole(err)
 	}
 	if string(begin) != magic {
-		return examineFiles(br)
+		return c, examineFiles(br)
 	}
 	if _, err := br.Discard(len(magic)); err != nil {
-		return err
+		return c, err
 	}
-	return s.examineEntries(br)
+	c.counted = true
+	return c, s.examineEntries(br, c.add)
 }
 
 // examineFiles reads a tar to its end.
@@ -65,7 +100,7 @@ type entry struct {
 	last bool
 }
 
-func (s Stream) examineEntries(br *bufio.Reader) error {
+func (s Stream) examineEntries(br *bufio.Reader, found func(seq uint64)) error {
 	first, err := readEntry(br)
 	if err != nil {
 		return whole(err)
@@ -101,6 +136,7 @@ func (s Stream) examineEntries(br *bufio.Reader) error {
 			return fmt.Errorf("message %d is in a wrong place", e.seq)
 		default:
 			seq = e.seq
+			found(seq)
 		}
 		if _, err := io.CopyN(io.Discard, br, int64(e.length)); err != nil { //nolint:gosec // readEntry bounds it
 			return whole(err)

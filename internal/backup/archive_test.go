@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/s2"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // packed compresses as the server does.
@@ -106,4 +107,40 @@ func FuzzExamine(f *testing.F) {
 		}
 		_ = Stream{LastSeq: 9}.examine(bytes.NewReader(data))
 	})
+}
+
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	// The stream had 3 to 12 and of those neither 5 nor 6.
+	s := Stream{Messages: 8, FirstSeq: 3, LastSeq: 12}
+	for _, c := range []struct {
+		name     string
+		seqs     []uint64
+		after    jetstream.StreamState
+		keepsAll bool
+		want     uint64
+	}{
+		{"all", []uint64{3, 4, 7, 8, 9, 10, 11, 12}, jetstream.StreamState{Msgs: 8, FirstSeq: 3, LastSeq: 12}, true, 0},
+		{"one is missing", []uint64{3, 4, 7, 8, 9, 10, 12}, jetstream.StreamState{Msgs: 8, FirstSeq: 3, LastSeq: 12}, true, 1},
+		{"the first is", []uint64{4, 7, 8, 9, 10, 11, 12}, jetstream.StreamState{Msgs: 9, FirstSeq: 3, LastSeq: 13}, true, 1},
+		{"the last is", []uint64{3, 4, 7, 8, 9, 10, 11}, jetstream.StreamState{Msgs: 8, FirstSeq: 3, LastSeq: 12}, true, 1},
+		{"none is there", nil, jetstream.StreamState{Msgs: 8, FirstSeq: 3, LastSeq: 12}, true, 8},
+		{"the first is too old", []uint64{4, 7, 8, 9, 10, 11, 12}, jetstream.StreamState{Msgs: 7, FirstSeq: 4, LastSeq: 12}, true, 0},
+		{"and one is missing", []uint64{4, 7, 8, 10, 11, 12}, jetstream.StreamState{Msgs: 7, FirstSeq: 4, LastSeq: 12}, true, 1},
+		{"all are too old", nil, jetstream.StreamState{FirstSeq: 13, LastSeq: 12}, true, 0},
+		{"and more came", []uint64{12}, jetstream.StreamState{Msgs: 2, FirstSeq: 20, LastSeq: 21}, true, 0},
+		{"some deleted", []uint64{3, 4, 7, 8, 9, 12}, jetstream.StreamState{Msgs: 9, FirstSeq: 3, LastSeq: 15}, false, 0},
+		{"fewer deleted", []uint64{3, 4, 7, 8, 9, 12}, jetstream.StreamState{Msgs: 10, FirstSeq: 3, LastSeq: 15}, false, 1},
+	} {
+		got := contents{counted: true}
+		for _, seq := range c.seqs {
+			got.add(seq)
+		}
+		if n := s.lacks(got, c.after, c.keepsAll); n != c.want {
+			t.Errorf("%s: %d, want %d", c.name, n, c.want)
+		}
+	}
+	if n := s.lacks(contents{}, jetstream.StreamState{}, true); n != 0 {
+		t.Errorf("of files that are not counted: %d", n)
+	}
 }

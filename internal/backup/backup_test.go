@@ -65,6 +65,26 @@ func filled(t *testing.T) (*busserver.Server, *bus.Bus) {
 	return s, bustest.Connect(t, s, busserver.RoleAdmin, "operator")
 }
 
+// sums does what sha256sum -c manifest.sha256 does.
+func sums(t *testing.T, dir string, files int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "manifest.sha256"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if len(lines) != files {
+		t.Errorf("manifest.sha256 has %d files, want %d", len(lines), files)
+	}
+	for _, line := range lines {
+		want, name, _ := strings.Cut(line, "  ")
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if sum := sha256.Sum256(data); err != nil || hex.EncodeToString(sum[:]) != want {
+			t.Errorf("%q is not the sum of that file: %v", line, err)
+		}
+	}
+}
+
 func put(t *testing.T, b *bus.Bus, n int) {
 	t.Helper()
 	for i := range n {
@@ -94,6 +114,7 @@ func TestTakeAndLoad(t *testing.T) {
 		t.Errorf("EVENTS is copied as %+v", e)
 	}
 	modes(t, dir)
+	sums(t, dir, len(m.Streams)+len(m.Files)+1)
 	c, err := backup.Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@
 // A backup is a directory of
 //
 //	manifest.json    what is in it, with sizes and SHA-256 sums
-//	manifest.sha256  the sum of that, as sha256sum -c reads it
+//	manifest.sha256  the sums of that and all others, as sha256sum -c reads them
 //	streams/         a file for each stream, as the server sends it
 //	keys/, hooks.yml of the bus's data directory, if they were there to be had
 //

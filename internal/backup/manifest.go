@@ -49,11 +49,14 @@ type File struct {
 type Stream struct {
 	Stream string `json:"stream"`
 	File
-	Messages uint64          `json:"messages"`
-	FirstSeq uint64          `json:"first_seq"`
-	LastSeq  uint64          `json:"last_seq"`
-	Config   json.RawMessage `json:"config"`
-	State    json.RawMessage `json:"state"`
+	Messages uint64 `json:"messages"`
+	FirstSeq uint64 `json:"first_seq"`
+	LastSeq  uint64 `json:"last_seq"`
+	// Gaps are the sequences without a message of a stream that nothing is deleted
+	// from: what was lost once, which an operator accepted, and what was skipped then.
+	Gaps   []Range         `json:"gaps,omitempty"`
+	Config json.RawMessage `json:"config"`
+	State  json.RawMessage `json:"state"`
 }
 
 // Bytes is how much a backup takes.
@@ -105,10 +108,23 @@ func (m Manifest) check() error {
 
 func streamFile(name string) string { return "streams/" + name + ".snapshot" }
 
-// sumLine is what manifest.sha256 holds.
+// sumLine is the first line of manifest.sha256, and all of it in old backups.
 func sumLine(manifest []byte) string {
 	sum := sha256.Sum256(manifest)
 	return hex.EncodeToString(sum[:]) + "  " + manifestFile + "\n"
+}
+
+// sumLines is what manifest.sha256 holds: a line for every other file.
+func (m Manifest) sumLines(manifest []byte) string {
+	var lines strings.Builder
+	lines.WriteString(sumLine(manifest))
+	for _, s := range m.Streams {
+		lines.WriteString(s.SHA256 + "  " + s.Name + "\n")
+	}
+	for _, f := range m.Files {
+		lines.WriteString(f.SHA256 + "  " + f.Name + "\n")
+	}
+	return lines.String()
 }
 
 func readManifest(root *os.Root) (m Manifest, err error) {
@@ -123,11 +139,14 @@ func readManifest(root *os.Root) (m Manifest, err error) {
 	if err != nil {
 		return m, err
 	}
-	if string(sum) != sumLine(text) {
+	if !strings.HasPrefix(string(sum), sumLine(text)) {
 		return m, damaged(manifestFile)
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, fmt.Errorf("read %s: %w", manifestFile, err)
+	}
+	if string(sum) != m.sumLines(text) && string(sum) != sumLine(text) {
+		return m, damaged(sumFile)
 	}
 	return m, m.check()
 }

@@ -108,7 +108,7 @@ func take(ctx context.Context, b *bus.Bus, dir string, o Options) (Manifest, err
 		return m, fmt.Errorf("write the manifest: %w", err)
 	}
 	text = append(text, '\n')
-	for name, text := range map[string]string{manifestFile: string(text), sumFile: sumLine(text)} {
+	for name, text := range map[string]string{manifestFile: string(text), sumFile: m.sumLines(text)} {
 		if _, err := store(dir, name, func(w io.Writer) error {
 			_, err := io.WriteString(w, text)
 			return err
@@ -159,10 +159,15 @@ func copyStream(ctx context.Context, b *bus.Bus, dir, name string) (Stream, erro
 		snap, err = b.Snapshot(ctx, name, w)
 		return err
 	})
-	return Stream{
+	s := Stream{
 		Stream: name, File: f, Messages: snap.Messages, FirstSeq: snap.FirstSeq, LastSeq: snap.LastSeq,
 		Config: snap.Config, State: snap.State,
-	}, err
+	}
+	if err != nil {
+		return s, err
+	}
+	s.Gaps, err = s.complete(ctx, b, dir)
+	return s, err
 }
 
 // copyKeys takes the keys and hooks.yml of a data directory along.

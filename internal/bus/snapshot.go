@@ -31,8 +31,9 @@ type Snapshot struct {
 	// wants them back.
 	Config, State json.RawMessage
 	// Messages is how many there were when the copy began, FirstSeq and LastSeq
-	// the sequences they lie between. A few may be missing from the copy: those
-	// that were replaced or expired while it was made.
+	// the sequences they lie between. Some may be missing from the copy: those
+	// that were replaced or expired while it was made, and those that the server
+	// cannot read, of which it says nothing.
 	Messages, FirstSeq, LastSeq uint64
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,9 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger) (m backup
 	if err := loadStore(ctx, c, partial, log); err != nil {
 		return m, err
 	}
+	if err := restoreWater(c.Manifest, partial); err != nil {
+		return m, err
+	}
 	if err := backup.Flush(partial); err != nil {
 		return m, err
 	}
@@ -87,6 +91,26 @@ func loadStore(ctx context.Context, c *backup.Copy, dir string, log *slog.Logger
 		err = errors.Join(err, b.Close(closing))
 	}()
 	return c.Load(ctx, b, 1)
+}
+
+// restoreWater writes down how far the restored streams go, and which of their gaps
+// are known: the next start then notices what is lost after this, and nothing else.
+func restoreWater(m backup.Manifest, dir string) error {
+	blocks, err := busserver.Inspect(dir, nil)
+	if err != nil {
+		return err
+	}
+	h := &highWater{dir: dir, record: waterRecord{Clean: true, Streams: make(map[string]*waterLevel)}}
+	for _, b := range blocks {
+		h.level(b.Stream).rise(b.Last, time.Now())
+	}
+	for _, s := range m.Streams {
+		for _, g := range s.Gaps {
+			level := h.level(s.Stream)
+			level.Gaps = append(level.Gaps, busserver.Range(g))
+		}
+	}
+	return h.write()
 }
 
 func restoreCommand(env proc.Env, data *string) *cobra.Command {

@@ -124,6 +124,9 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	}
 	o.Logger = env.Logger(level)
 	if f.dev {
+		if err := f.hosts.Check(env); err != nil {
+			return err
+		}
 		if f.data == "" && env.Getenv("JET_DATA") == "" {
 			if o.Data, err = os.MkdirTemp("", "jet-bus-dev-"); err != nil {
 				return fmt.Errorf("make a data directory: %w", err)

@@ -476,4 +476,21 @@ func TestDamageWhileRunning(t *testing.T) {
 	if judged, err := dispatch.Judged(t.Context(), p.Bus); err != nil || judged != 1 {
 		t.Errorf("events up to %d are judged: %v", judged, err)
 	}
+	// It is told on the bus and on the status page, and the runners are as before.
+	const want = "the store is damaged: the store went back: stream RUNS"
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		damage, err := p.Bus.Damage(t.Context())
+		if err == nil && strings.Contains(damage, want) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the bus tells of %q, %v", damage, err)
+		}
+	}
+	if code, page := do(t, c, http.MethodGet, p.Addr.HTTP+"/", nil, ""); code != http.StatusOK || !strings.Contains(page, want) {
+		t.Errorf("the status page: %d %s", code, page)
+	}
+	if _, err := p.Queue.Runners(t.Context()); err != nil {
+		t.Errorf("runners: %v", err)
+	}
 }

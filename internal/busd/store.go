@@ -36,8 +36,10 @@ func (p *Process) watchStore(ctx context.Context) error {
 		case <-damaged:
 			damaged = nil
 			p.log.Error("no more jobs are made: stop jet-bus, look after the disk, and restore a backup", slog.Any("err", p.server.Damage()))
+			p.tellDamage(ctx)
 			continue
 		case <-tick.C:
+			p.tellDamage(ctx)
 		}
 		err := p.server.Working()
 		switch {
@@ -49,6 +51,19 @@ func (p *Process) watchStore(ctx context.Context) error {
 		case time.Since(since) > storePatience:
 			return fmt.Errorf("it took no writes for %s (is its disk full?): %w", storePatience, err)
 		}
+	}
+}
+
+// tellDamage says on the bus what is wrong with the store, for those who ask there.
+func (p *Process) tellDamage(ctx context.Context) {
+	damage := p.server.Damage()
+	if damage == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeCheck)
+	defer cancel()
+	if err := p.Bus.TellDamage(ctx, damage.Error()); err != nil && ctx.Err() == nil {
+		p.log.Warn("damage not told on the bus", slog.Any("err", err))
 	}
 }
 

@@ -72,6 +72,7 @@ func TestUsage(t *testing.T) {
 		{"run ok.yml -c tcp", `--connection must be ssh or local, not "tcp"`},
 		{"run ok.yml -c local -i inv", "--connection local runs on this machine and takes no inventory"},
 		{"run ok.yml -c local -f 0", "--forks must be 1 or more, not 0"},
+		{"run ok.yml -i inv --jump a:b", `--jump "a:b": name hosts as [user@]host[:port], separated by commas, or none`},
 		{"run ok.yml --nothing", "unknown flag: --nothing"},
 		{"run ok.yml -c local -e who=me", `-e takes a JSON object such as {"name": "value"}, or @file.yml: invalid character 'w' looking for beginning of value`},
 		{"run ok.yml -c local -e [1]", "-e takes an object of variables: the value given is none"},

@@ -153,8 +153,10 @@ func (f *runFlags) validate(cmd *cobra.Command, env proc.Env) error {
 		return proc.Usagef("--connection local runs on this machine and takes no inventory")
 	case !local && !given && !f.listTasks && !f.syntax:
 		return proc.Usagef("give an inventory with -i, or --connection local")
+	case local || modes > 0:
+		return nil // nothing is connected to
 	default:
-		return nil
+		return f.hosts.Check(env)
 	}
 }
 

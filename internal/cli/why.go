@@ -110,6 +110,13 @@ func (w why) explain(ctx context.Context, name, source string) error {
 		}
 		if !judged {
 			w.printf("the event has not been judged yet; this is what the rules would say\n")
+			damage, err := w.bus.Damage(ctx)
+			if err != nil {
+				return err
+			}
+			if damage != "" {
+				w.printf("jet-bus judges nothing: %s; jet doctor says what to do\n", proc.Printable(damage))
+			}
 		}
 	}
 	var unread []error
@@ -262,6 +269,8 @@ type verdictLine struct {
 	Terms []string `json:"terms,omitempty"`
 	// Paused is set if the rule has left the event for when it is resumed.
 	Paused *control.Pause `json:"paused,omitempty"`
+	// LeftOut is set if the rule was paused and resumed without the event.
+	LeftOut *leftOut `json:"left_out,omitempty"`
 }
 
 func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
@@ -284,6 +293,8 @@ func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 				line.Outcome = v.Outcome
 			} else if p, ok := w.paused[v.Rule.Name]; ok && p.From <= e.seq {
 				line.Paused = &p
+			} else if line.LeftOut, err = w.leftOut(ctx, v.Rule.Name, e.seq); err != nil {
+				return err
 			}
 		}
 	}
@@ -313,6 +324,8 @@ func (w why) fired(name string, line verdictLine) {
 		if line.Waits != "" {
 			w.printf("    it waits for %s\n", proc.Printable(line.Waits))
 		}
+	case line.LeftOut != nil:
+		w.printf("  %s: left out; %s\n", name, proc.Printable(line.LeftOut.String()))
 	case p == nil:
 		w.printf("  %s: fired; its job is not stored (yet, or no longer)\n", name)
 	case p.Resuming:

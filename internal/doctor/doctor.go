@@ -66,6 +66,7 @@ func Examine(ctx context.Context, b *bus.Bus, o Options) []Finding {
 		{"credentials", e.credentials},
 		{"server", e.server},
 		{"clock", e.clocks},
+		{"store", e.store},
 		{"streams", e.streams},
 		{"fill", e.fill},
 		{"disk", e.disk},
@@ -75,6 +76,7 @@ func Examine(ctx context.Context, b *bus.Bus, o Options) []Finding {
 		{"jobs", e.running},
 		{"runners", e.runners},
 		{"queues", e.queues},
+		{"paused", e.paused},
 	} {
 		e.check = c.name
 		if err := c.make(ctx); err != nil {

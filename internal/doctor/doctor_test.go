@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/bus/bustest"
+	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/queue"
 )
 
@@ -92,6 +94,7 @@ func TestBare(t *testing.T) {
 	want(t, found, "credentials", Warning, "expires at")
 	want(t, found, "server", OK, "nats-server 2.")
 	want(t, found, "clock", OK, "differ by")
+	want(t, found, "store", OK, "no damage")
 	want(t, found, "streams", OK, "as this version makes it")
 	want(t, found, "fill", OK, "EVENTS holds 0 messages and is full to 0 % of 1024 MiB")
 	want(t, found, "durability", Warning, "not known")
@@ -100,6 +103,7 @@ func TestBare(t *testing.T) {
 	want(t, found, "jobs", OK, "none yet")
 	want(t, found, "runners", Warning, "none is alive")
 	want(t, found, "queues", Warning, "none yet")
+	want(t, found, "paused", OK, "no rule and no queue is")
 	if n := Count(found, Fault); n != 2 {
 		t.Errorf("%d faults, want 2", n)
 	}
@@ -200,6 +204,65 @@ func TestStore(t *testing.T) {
 	found = Examine(t.Context(), b, o)
 	want(t, found, "durability", OK, "power: ")
 	want(t, found, "rules", OK, "set aaaa with content bbbb is in force since event 1")
+}
+
+// What a jet-bus says of its store is a fault, for a viewer too.
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	s, b := bustest.Start(t)
+	if err := b.TellDamage(t.Context(), "the store is damaged: 1.blk"); err != nil {
+		t.Fatal(err)
+	}
+	viewer := bustest.Connect(t, s, busserver.RoleViewer, "v")
+	found := Examine(t.Context(), viewer, Options{CredsFile: creds(t, s, 0, 0o600)})
+	want(t, found, "store", Fault, "the store is damaged: 1.blk; no event is judged")
+	runner := bustest.Connect(t, s, busserver.RoleRunner, "r")
+	if err := runner.TellDamage(t.Context(), "x"); err == nil {
+		t.Error("a runner may say that the store is damaged")
+	}
+	if list, err := queue.New(b, nil).Runners(t.Context()); err != nil || len(list) > 0 {
+		t.Errorf("runners %v, %v", list, err)
+	}
+}
+
+// What is paused and has work waiting is told, with what resumes it.
+func TestPaused(t *testing.T) {
+	t.Parallel()
+	s, b := bustest.Start(t)
+	q := queue.New(b, nil)
+	if err := q.Open(t.Context(), nil, queue.Timing{Lease: 10 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{CredsFile: creds(t, s, 0, 0o600)}
+	for _, p := range []control.Pause{
+		{Kind: control.Queue, Name: queue.NameFor(nil), By: "ann", Reason: "maintenance"},
+		{Kind: control.Rule, Name: "deploy", By: control.ByBreaker, From: 7},
+	} {
+		if _, err := control.Set(t.Context(), b, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	viewer := bustest.Connect(t, s, busserver.RoleViewer, "v")
+	want(t, Examine(t.Context(), viewer, o), "paused", OK, "by ann: maintenance; 0 of its jobs wait")
+	if _, _, err := q.Submit(t.Context(), queue.Job{ID: queue.NewID(), Rule: "deploy"}); err != nil {
+		t.Fatal(err)
+	}
+	found := Examine(t.Context(), viewer, o)
+	want(t, found, "paused", Warning, "by ann: maintenance; 1 of its jobs wait")
+	want(t, found, "paused", Warning, "by breaker; 1 of its jobs wait, and it judges no event from 7 on")
+	for _, do := range []string{"jet queues resume " + queue.NameFor(nil), "jet rules resume deploy"} {
+		if !slices.ContainsFunc(found, func(f Finding) bool { return strings.HasPrefix(f.Do, do+",") }) {
+			t.Errorf("nothing says to %s", do)
+		}
+	}
+	if _, err := control.Resume(t.Context(), b, control.Rule, "deploy", "ann", false); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range Examine(t.Context(), viewer, o) {
+		if f.Check == "paused" && strings.Contains(f.Text, "deploy") {
+			t.Errorf("a rule that is resuming is told of: %s", f.Text)
+		}
+	}
 }
 
 func TestWork(t *testing.T) {

@@ -20,6 +20,20 @@ const (
 	diskFault = 64 << 20
 )
 
+// store asks for what jet-bus itself has seen of its files.
+func (e *examination) store(ctx context.Context) error {
+	damage, err := e.bus.Damage(ctx)
+	switch {
+	case err != nil:
+		return err
+	case damage != "":
+		e.fault("stop jet-bus, look after the disk, and restore a backup", "%s; no event is judged and no job is made until then", damage)
+	default:
+		e.ok("jet-bus has met no damage in it")
+	}
+	return nil
+}
+
 func (e *examination) streams(ctx context.Context) error {
 	diffs, err := e.bus.Drift(ctx)
 	if err != nil {

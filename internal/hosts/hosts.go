@@ -3,9 +3,13 @@ package hosts
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +44,44 @@ func (f *Flags) Bind(cmd *cobra.Command) {
 	fs.StringVar(&f.SSHConfig, "ssh-config", "", "ssh's configuration `file` to follow, or none (default ~/.ssh/config and /etc/ssh/ssh_config)")
 	fs.StringVar(&f.Jump, "jump", "", "`hosts` to connect through, [user@]host[:port],… with the outermost first, or none, where the inventory names none")
 	fs.BoolVar(&f.ForwardAgent, "forward-agent", false, "lend the SSH agent to the commands that log in from a host to another (git over SSH)")
+}
+
+// Check finds what is wrong with the flags before anything is connected to. Of the
+// files only those that are named must be there.
+func (f *Flags) Check(env proc.Env) error {
+	if err := ssh.CheckJump(f.Jump); err != nil {
+		return proc.Usagef("--jump %q: name hosts as [user@]host[:port], separated by commas, or none", f.Jump)
+	}
+	key := f.KeyFile
+	if rest, ok := strings.CutPrefix(key, "~/"); ok {
+		key = filepath.Join(env.Getenv("HOME"), rest)
+	}
+	files := []struct {
+		flag  string
+		names []string // one of them is enough
+	}{
+		{"key", []string{key, key + ".pub"}}, // the agent may have the private half
+		{"known-hosts", []string{f.KnownHosts}},
+		{"ssh-config", []string{f.SSHConfig}},
+	}
+	for _, file := range files {
+		name := file.names[0]
+		switch {
+		case name == "", file.flag == "known-hosts" && f.AcceptNew, file.flag == "ssh-config" && name == "none":
+			continue
+		}
+		if !slices.ContainsFunc(file.names, exists) {
+			return fmt.Errorf("--%s: there is no file %s", file.flag, name)
+		}
+	}
+	return nil
+}
+
+// exists reports whether a file is there; one that may not be looked at counts, as
+// reading it says more.
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // Dialer returns the dialer the flags ask for.

@@ -45,6 +45,39 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// What is wrong is found before anything is connected to.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	for _, name := range []string{"id", "agent.pub"} {
+		if err := os.WriteFile(filepath.Join(home, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := proc.Env{Getenv: func(name string) string { return map[string]string{"HOME": home}[name] }}
+	none := filepath.Join(home, "none")
+	for _, c := range []struct {
+		args []string
+		want string // empty: nothing is wrong
+	}{
+		{nil, ""},
+		{[]string{"--key", "~/id", "--jump", "a@b:22, ssh://c,[::1]:23", "--ssh-config", "none"}, ""},
+		{[]string{"--key", filepath.Join(home, "agent"), "--jump", "none"}, ""},
+		{[]string{"--known-hosts", none, "--accept-new"}, ""},
+		{[]string{"--key", none}, "--key: there is no file " + none},
+		{[]string{"--known-hosts", none}, "--known-hosts: there is no file " + none},
+		{[]string{"--ssh-config", none}, "--ssh-config: there is no file " + none},
+		{[]string{"--jump", "a:0"}, `--jump "a:0": name hosts as`},
+		{[]string{"--jump", "a:x,b"}, `--jump "a:x,b": name hosts as`}, // not only the last is read
+		{[]string{"--jump", ",b"}, `--jump ",b": name hosts as`},
+	} {
+		err := flags(t, c.args...).Check(env)
+		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %q", c.args, err, c.want)
+		}
+	}
+}
+
 // A local target needs no SSH, whatever the flags say; every other one does.
 func TestDialer(t *testing.T) {
 	t.Parallel()

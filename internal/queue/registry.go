@@ -71,7 +71,7 @@ func (q *Queue) announce(ctx context.Context, info RunnerInfo) error {
 // Runners returns the runners that have shown a sign of life of late.
 func (q *Queue) Runners(ctx context.Context) ([]RunnerInfo, error) {
 	var out []RunnerInfo
-	for m, err := range q.bus.Tail(ctx, "KV_"+bus.BucketRunners, "$KV."+bus.BucketRunners+".>", bus.TailOptions{}) {
+	for m, err := range q.bus.Tail(ctx, "KV_"+bus.BucketRunners, "$KV."+bus.BucketRunners+".*.*", bus.TailOptions{}) {
 		if err != nil {
 			return nil, fmt.Errorf("list runners: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -89,7 +90,8 @@ func (f *flags) patiently(ctx context.Context, env proc.Env, log *slog.Logger, t
 	}
 }
 
-func (f *flags) run(ctx context.Context, env proc.Env) error {
+// check finds what is wrong with the flags, before the bus is looked for.
+func (f *flags) check(env proc.Env) error {
 	if f.slots < 1 {
 		return proc.Usagef("--slots must be 1 or more, not %d", f.slots)
 	}
@@ -98,6 +100,22 @@ func (f *flags) run(ctx context.Context, env proc.Env) error {
 	}
 	if f.idle <= 0 {
 		return proc.Usagef("--warm-idle must be more than nothing, not %s; --warm 0 keeps no connections", f.idle)
+	}
+	if f.drain < 0 {
+		return proc.Usagef("--drain-timeout must not be negative, as %s is", f.drain)
+	}
+	if _, ok := f.labels[""]; ok {
+		return proc.Usagef("--label =%s has no name before the =", proc.Printable(f.labels[""]))
+	}
+	if f.name != strings.TrimSpace(f.name) || f.name != proc.Printable(f.name) {
+		return proc.Usagef("--name %q: leave out spaces around it, and what cannot be printed", f.name)
+	}
+	return f.hosts.Check(env)
+}
+
+func (f *flags) run(ctx context.Context, env proc.Env) error {
+	if err := f.check(env); err != nil {
+		return err
 	}
 	if f.warm == 0 {
 		f.warm = -1

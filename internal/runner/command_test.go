@@ -40,6 +40,15 @@ func TestUsage(t *testing.T) {
 		"--warm -1":     {2, "--warm must be 0 or more, not -1"},
 		"--warm-idle 0": {2, "--warm-idle must be more than nothing"},
 		"--label x":     {2, "x must be formatted as key=value"},
+
+		"--label =x --bus /absent":                           {2, "--label =x has no name"},
+		"--drain-timeout -1s --bus /absent":                  {2, "--drain-timeout must not be negative"},
+		"--jump a:b --bus /absent":                           {2, `--jump "a:b": name hosts as`},
+		"--key /absent/k --bus /absent":                      {1, "--key: there is no file /absent/k"},
+		"--known-hosts /absent/k --bus /a":                   {1, "--known-hosts: there is no file /absent/k"},
+		"--name a\x1bb --bus /absent":                        {2, `--name "a\x1bb": leave out`},
+		"--known-hosts /absent/k --accept-new --bus /absent": {1, "no credentials at /absent/creds/runner.creds"},
+
 		"more":          {2, `unknown command "more" for "jet-runner"`},
 		"--bus /absent": {1, "no credentials at /absent/creds/runner.creds"},
 	} {

@@ -50,6 +50,8 @@ type page struct {
 	Waits map[string]string
 	// Unread tells of jobs whose records cannot be read.
 	Unread []string
+	// Damage is why jet-bus judges nothing, if so.
+	Damage string
 }
 
 type handler struct {
@@ -125,6 +127,9 @@ func (h *handler) overview(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		p.Runners, err = h.queue.Runners(ctx)
+	}
+	if err == nil {
+		p.Damage, err = h.bus.Damage(ctx)
 	}
 	slices.Reverse(p.Events)
 	slices.Reverse(p.Jobs)

@@ -23,7 +23,7 @@ var imports = map[string][]string{
 	"internal/control":        {"events", "internal/bus"},
 	"internal/queue":          {"events", "internal/bus", "internal/control"},
 	"internal/backup":         {"internal/bus"},
-	"internal/doctor":         {"internal/bus", "internal/dispatch", "internal/queue"},
+	"internal/doctor":         {"internal/bus", "internal/control", "internal/dispatch", "internal/queue"},
 	"internal/dispatch":       {"events", "internal/bus", "internal/control", "internal/queue", "rules"},
 	"internal/content":        {},
 	"internal/source/webhook": {"events"},

@@ -157,6 +157,19 @@ func jumpOf(t conn.Target, h sshconfig.Host, name string) (*conn.Target, error) 
 	return &via, nil
 }
 
+// CheckJump says what is wrong with jump hosts as they are asked for, nil if they can
+// be read.
+func CheckJump(spec string) error {
+	for spec != "" {
+		via, err := jumpOf(conn.Target{Jump: spec}, sshconfig.Host{}, "")
+		if err != nil || via == nil {
+			return err
+		}
+		spec = via.Jump
+	}
+	return nil
+}
+
 func badJump(spec string) error {
 	return fmt.Errorf("%w: the jump hosts %q are not of the form [user@]host[:port],…", conn.ErrUnreachable, spec)
 }

@@ -64,7 +64,7 @@ func Read(ctx context.Context, dir string, set *rules.Set) (*Plans, error) {
 		fault(r, p.readPlaybook(dir, r.Run.Playbook, reg))
 		fault(r, p.readInventory(ctx, dir, r.Run.Inventory))
 		if inv := p.inventories[r.Run.Inventory]; inv != nil {
-			errs = append(errs, checkLimit(r, inv))
+			errs = append(errs, checkLimit(r, inv, p.playbooks[r.Run.Playbook]))
 		}
 	}
 	return p, errors.Join(errs...)
@@ -72,7 +72,7 @@ func Read(ctx context.Context, dir string, set *rules.Set) (*Plans, error) {
 
 // checkLimit tells of a limit that selects no host, whatever the event: each of
 // the rule's jobs would fail.
-func checkLimit(r *rules.Rule, inv *inventory.Inventory) error {
+func checkLimit(r *rules.Rule, inv *inventory.Inventory, pb *engine.Playbook) error {
 	names, whole := r.Run.FixedLimit()
 	var errs []error
 	var limit []string
@@ -88,9 +88,19 @@ func checkLimit(r *rules.Rule, inv *inventory.Inventory) error {
 	// Groups that are there, but have no hosts.
 	hosts, err := inv.Limit(inv.Hosts(), limit)
 	if err == nil && len(hosts) == 0 {
-		err = names[0].Pos.Errorf("rule %s: limit: %s selects no host of the inventory %s", r.Name, strings.Join(limit, ", "), r.Run.Inventory)
+		return names[0].Pos.Errorf("rule %s: limit: %s selects no host of the inventory %s", r.Name, strings.Join(limit, ", "), r.Run.Inventory)
 	}
-	return err
+	if err != nil || pb == nil {
+		return err
+	}
+	// Hosts that the playbook is not for. Faults of its own it has told already.
+	if _, err := pb.Hosts(inv, nil); err != nil {
+		return nil //nolint:nilerr // without the limit as well
+	}
+	if _, err := pb.Hosts(inv, limit); err != nil {
+		return names[0].Pos.Errorf("rule %s: limit: %s selects no host that the playbook %s is for", r.Name, strings.Join(limit, ", "), r.Run.Playbook)
+	}
+	return nil
 }
 
 // readPlaybook parses a playbook, once.

@@ -121,16 +121,18 @@ func TestReadRefusesALimitThatSelectsNoHost(t *testing.T) {
 		{"empty group beside others", "limit: [none, web]", ""},
 		{"empty group beside a template", "limit: [none, '${{ event.id }}']", ""},
 		{"template", "limit: ${{ event.id }}", ""},
+		{"not the playbook's", "limit: other", `rules/a.yml:5:14: rule a: limit: other selects no host that the playbook p.yml is for`},
 		{"program", "limit: nope\n      inventory: ask", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := read(t, contentOf(t, map[string]string{
-				"rules/a.yml":           "rules:\n  - name: a\n    on: x\n    run:\n      " + tt.run + "\n      playbook: p.yml\n",
-				"p.yml":                 "- name: web\n  groups: [web]\n",
-				"inventory/groups/web":  "hosts: [w1]",
-				"inventory/groups/none": "hosts: []",
-				"ask!":                  "#!/bin/sh\nexit 1\n",
+				"rules/a.yml":            "rules:\n  - name: a\n    on: x\n    run:\n      " + tt.run + "\n      playbook: p.yml\n",
+				"p.yml":                  "- name: web\n  groups: [web]\n",
+				"inventory/groups/web":   "hosts: [w1]",
+				"inventory/groups/none":  "hosts: []",
+				"inventory/groups/other": "hosts: [o1]",
+				"ask!":                   "#!/bin/sh\nexit 1\n",
 			}))
 			switch {
 			case tt.want == "" && err != nil:

@@ -550,6 +550,41 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// TestTwins registers two runners of one name: each is told of the other, and one that
+// starts again after a crash is not.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	rb := bustest.Connect(t, l.server, busserver.RoleRunner, "r1")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var text strings.Builder
+	q := New(rb, slog.New(slog.NewTextHandler(&text, nil)))
+	older, newer := RunnerInfo{Name: "r1", Started: time.Unix(1, 0)}, RunnerInfo{Name: "r1", Started: time.Unix(2, 0)}
+	first, err := q.announce(ctx, older, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := q.announce(ctx, newer, 0) // as after a crash
+	if err != nil || second == first {
+		t.Fatalf("revision %d, %v", second, err)
+	}
+	if _, err := q.announce(ctx, newer, second); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.announce(ctx, older, first); !errors.Is(err, bus.ErrConflict) {
+		t.Errorf("the older one is not told of the newer: %v", err)
+	}
+	q.tellTwin(ctx, newer)
+	if text.String() != "" {
+		t.Errorf("it is its own twin: %s", &text)
+	}
+	q.tellTwin(ctx, older)
+	if !strings.Contains(text.String(), "another runner has the same name") {
+		t.Errorf("no word of the twin: %q", &text)
+	}
+}
+
 // A record that cannot be read hides none of the others, and is told of; what came
 // after it counts.
 func TestListWithRecordsThatCannotBeRead(t *testing.T) {

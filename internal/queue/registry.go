@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -36,10 +37,17 @@ func runnerSubject(user, name string) string {
 func (q *Queue) Register(ctx context.Context, info func() RunnerInfo) {
 	tick := time.NewTicker(bus.RunnerTTL / 5)
 	defer tick.Stop()
+	var rev uint64 // of the entry as we wrote it
 	for {
-		if err := q.announce(ctx, info()); err != nil && ctx.Err() == nil {
+		next, err := q.announce(ctx, info(), rev)
+		if errors.Is(err, bus.ErrConflict) {
+			q.tellTwin(ctx, info())
+			next, err = q.announce(ctx, info(), 0)
+		}
+		if err != nil && ctx.Err() == nil {
 			q.log.Warn("registry not updated", slog.Any("err", err))
 		}
+		rev = next
 		select {
 		case <-ctx.Done():
 			gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -54,18 +62,37 @@ func (q *Queue) Register(ctx context.Context, info func() RunnerInfo) {
 	}
 }
 
-func (q *Queue) announce(ctx context.Context, info RunnerInfo) error {
+// announce writes a runner's entry, if it is still at rev; zero writes it anyway. It
+// returns the revision.
+func (q *Queue) announce(ctx context.Context, info RunnerInfo, rev uint64) (uint64, error) {
 	data, err := json.Marshal(info)
 	if err != nil {
-		return fmt.Errorf("announce runner %s: %w", info.Name, err)
+		return 0, fmt.Errorf("announce runner %s: %w", info.Name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, bus.RunnerTTL/5)
 	defer cancel()
-	msg := &nats.Msg{Subject: runnerSubject(q.bus.User, info.Name), Header: nats.Header{}, Data: data}
-	if _, _, err := q.bus.Publish(ctx, msg); err != nil {
-		return fmt.Errorf("announce runner %s: %w", info.Name, err)
+	subject := runnerSubject(q.bus.User, info.Name)
+	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data}
+	if rev > 0 {
+		bus.ExpectSubjectSeq(msg, subject, rev)
 	}
-	return nil
+	next, _, err := q.bus.Publish(ctx, msg)
+	if err != nil {
+		return 0, fmt.Errorf("announce runner %s: %w", info.Name, err)
+	}
+	return next, nil
+}
+
+// tellTwin warns if it is another runner who has written the entry of this one. (It may
+// also have expired.) Who of the two dies would not be seen.
+func (q *Queue) tellTwin(ctx context.Context, own RunnerInfo) {
+	m, err := q.bus.Last(ctx, "KV_"+bus.BucketRunners, runnerSubject(q.bus.User, own.Name))
+	var other RunnerInfo
+	if err != nil || json.Unmarshal(m.Data, &other) != nil || other.Started.Equal(own.Started) {
+		return
+	}
+	q.log.Warn("another runner has the same name; give each its own with --name", slog.String("runner", own.Name),
+		slog.Time("started", other.Started))
 }
 
 // Runners returns the runners that have shown a sign of life of late.

@@ -83,7 +83,7 @@ var errNoAnswer = errors.New("no answer")
 // request sends msg and waits for one reply. Any error but errNoAnswer means
 // that the server has done nothing.
 func (b *Bus) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	if b.Conn.IsClosed() {

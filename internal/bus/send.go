@@ -27,7 +27,7 @@ func (b *Bus) Send(ctx context.Context, msg *nats.Msg) (wait func() (seq uint64,
 }
 
 func (b *Bus) send(ctx context.Context, msg *nats.Msg) (func() (pubAck, error), error) {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	if b.Conn.IsClosed() {

@@ -329,7 +329,7 @@ func TestHostLocks(t *testing.T) {
 func TestClaimHalfDone(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	half := Job{ID: NewID(), State: Pending, Playbook: "p", Limit: []string{"h"}, Created: time.Now()}
+	half := Job{ID: NewID(), State: Pending, Playbook: "p", Limit: []string{"h"}, Hosts: []string{"h"}, Created: time.Now()}
 	if _, err := l.queue.put(t.Context(), half, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func TestClaimHalfDone(t *testing.T) {
 		order = append(order, lease.Job.ID)
 		return Outcome{State: Succeeded}
 	})
-	waits := l.submit(Job{Playbook: "p", Limit: []string{"h"}})
+	waits := l.submit(Job{Playbook: "p", Limit: []string{"h"}, Hosts: []string{"h"}})
 	for _, id := range []string{half.ID, waits.ID} {
 		if got, _ := l.end(id); got.State != Succeeded || got.Attempt != 1 {
 			t.Errorf("job %s: %s, attempt %d", id, got.State, got.Attempt)

@@ -80,14 +80,22 @@ func (b *Bus) publish(ctx context.Context, msg *nats.Msg) (pubAck, error) {
 // not know the outcome, its reader only has to ask again.
 var errNoAnswer = errors.New("no answer")
 
+// ready says why nothing can be sent, if so.
+func (b *Bus) ready(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if b.Conn.IsClosed() {
+		return fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrConnectionClosed)
+	}
+	return nil
+}
+
 // request sends msg and waits for one reply. Any error but errNoAnswer means
 // that the server has done nothing.
 func (b *Bus) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
-	if err := context.Cause(ctx); err != nil {
+	if err := b.ready(ctx); err != nil {
 		return nil, err
-	}
-	if b.Conn.IsClosed() {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrConnectionClosed)
 	}
 	limited, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()

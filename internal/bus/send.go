@@ -27,11 +27,8 @@ func (b *Bus) Send(ctx context.Context, msg *nats.Msg) (wait func() (seq uint64,
 }
 
 func (b *Bus) send(ctx context.Context, msg *nats.Msg) (func() (pubAck, error), error) {
-	if err := context.Cause(ctx); err != nil {
+	if err := b.ready(ctx); err != nil {
 		return nil, err
-	}
-	if b.Conn.IsClosed() {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrConnectionClosed)
 	}
 	limited, cancel := context.WithTimeout(ctx, apiTimeout)
 	watched, done := b.denials.watch(limited, msg.Subject)

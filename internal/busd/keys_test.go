@@ -29,22 +29,30 @@ func contents(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-// A store is not opened without the keys that it was made with, and nothing is made
-// in their place: with them back, all is there.
-func TestStartWithoutKeysOfTheStore(t *testing.T) {
-	t.Parallel()
-	o := options(t)
+// twoStores returns the options of a bus that has stopped with the event e1, and those
+// of another that has stopped.
+func twoStores(t *testing.T) (o, other Options) {
+	t.Helper()
+	o = options(t)
 	p, stop := run(t, o)
 	if err := accept(t.Context(), p.Bus, "e1", 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	stop()
-	other := options(t)
+	other = options(t)
 	p, err := Start(t.Context(), other)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.close(t.Context())
+	return o, other
+}
+
+// A store is not opened without the keys that it was made with, and nothing is made
+// in their place: with them back, all is there.
+func TestStartWithoutKeysOfTheStore(t *testing.T) {
+	t.Parallel()
+	o, other := twoStores(t)
 
 	for _, tc := range []struct {
 		name string
@@ -101,18 +109,7 @@ func TestStartWithoutKeysOfTheStore(t *testing.T) {
 // in the way.
 func TestStartBesideAnotherAccount(t *testing.T) {
 	t.Parallel()
-	o := options(t)
-	p, stop := run(t, o)
-	if err := accept(t.Context(), p.Bus, "e1", 0, 0); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	other := options(t)
-	p, err := Start(t.Context(), other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.close(t.Context())
+	o, other := twoStores(t)
 	if err := os.CopyFS(filepath.Join(o.Data, "js"), os.DirFS(filepath.Join(other.Data, "js"))); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +117,7 @@ func TestStartBesideAnotherAccount(t *testing.T) {
 		t.Fatalf("the test wants two accounts, there are %v (%v)", n, err)
 	}
 	crashed(t, o.Data)
-	p, _ = run(t, o)
+	p, _ := run(t, o)
 	if !stored(t, p.Bus)["e1"] {
 		t.Error("the event is gone")
 	}

@@ -239,7 +239,7 @@ func (e *examination) unserved(list []queue.RunnerInfo) (waiting map[string]int,
 		}
 		name := queue.NameFor(j.Needs)
 		waiting[name]++
-		if !slices.ContainsFunc(list, func(r queue.RunnerInfo) bool { return queue.Satisfies(r.Labels, j.Needs) }) {
+		if !queue.Served(j.Needs, list) {
 			needs[name] = j.Needs
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,10 +51,7 @@ func (f *Flags) Check(env proc.Env) error {
 	if err := ssh.CheckJump(f.Jump); err != nil {
 		return proc.Usagef("--jump %q: name hosts as [user@]host[:port], separated by commas, or none", f.Jump)
 	}
-	key := f.KeyFile
-	if rest, ok := strings.CutPrefix(key, "~/"); ok {
-		key = filepath.Join(env.Getenv("HOME"), rest)
-	}
+	key := ssh.AtHome(env.Getenv("HOME"), f.KeyFile)
 	files := []struct {
 		flag  string
 		names []string // one of them is enough

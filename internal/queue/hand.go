@@ -163,15 +163,15 @@ func (s *HandSweeper) look(ctx context.Context, seen map[string]sighting, patien
 		return err
 	}
 	for _, id := range ids {
-		if err := s.check(ctx, id, served(HandNeeds(id), runners), seen, patience); err != nil {
+		if err := s.check(ctx, id, Served(HandNeeds(id), runners), seen, patience); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// served reports whether one of the runners can run a job with needs.
-func served(needs map[string]string, runners []RunnerInfo) bool {
+// Served reports whether one of the runners can run a job with needs.
+func Served(needs map[string]string, runners []RunnerInfo) bool {
 	return slices.ContainsFunc(runners, func(r RunnerInfo) bool { return r.serves(needs) })
 }
 

@@ -151,7 +151,7 @@ func waitsFor(r Record, ahead lines, runners []RunnerInfo, now time.Time) (why s
 	if why := ahead.pause(r); why != "" {
 		return why, true
 	}
-	if !served(r.Needs, runners) {
+	if !Served(r.Needs, runners) {
 		return "a runner: " + nobody(r.Needs), true
 	}
 	if why := ahead.ahead(r); why != "" {

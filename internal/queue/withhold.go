@@ -47,7 +47,7 @@ func (s *Scheduler) served(runners []RunnerInfo) {
 		if _, known := missed[name]; known {
 			continue
 		}
-		if served(j.job.Needs, runners) {
+		if Served(j.job.Needs, runners) {
 			continue
 		}
 		since, known := s.missed[name]

@@ -65,7 +65,7 @@ func (d *Dialer) endpoint(t conn.Target) (*endpoint, error) {
 		keepAlive: cmp.Or(d.o.KeepAlive, max(h.ServerAliveInterval, 0), defaultKeepAlive),
 		missed:    cmp.Or(h.ServerAliveCountMax, maxMissed),
 	}
-	e.target.KeyFile = d.home(t.KeyFile)
+	e.target.KeyFile = AtHome(d.o.Home, t.KeyFile)
 	e.agentSocket = d.o.AgentSocket
 	switch h.IdentityAgent {
 	case "", "SSH_AUTH_SOCK", "$SSH_AUTH_SOCK":
@@ -96,10 +96,10 @@ func (d *Dialer) knownFiles(h sshconfig.Host) []string {
 	return append(files, systemKnownHosts)
 }
 
-// home expands the tilde in a file's name.
-func (d *Dialer) home(name string) string {
-	if rest, ok := strings.CutPrefix(name, "~/"); ok && d.o.Home != "" {
-		return filepath.Join(d.o.Home, rest)
+// AtHome expands the tilde in a file's name, if the home directory is known.
+func AtHome(home, name string) string {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok && home != "" {
+		return filepath.Join(home, rest)
 	}
 	return name
 }

@@ -32,6 +32,31 @@ type Action struct {
 	ShareHosts  bool
 }
 
+// Publication is an event that a firing publishes, but for what the bus adds: id,
+// source, time, and what caused it.
+type Publication struct {
+	Type    string
+	Subject string
+	// Data is made of what [Action].Vars is; nil for an event without data.
+	Data any
+}
+
+// Fact is what a firing sets: from the next event on, kv has it. A nil value takes
+// the fact away.
+type Fact struct {
+	Key string
+	// Value is made of what [Action].Vars is.
+	Value any
+}
+
+// Notification is a message that a firing sends to people.
+type Notification struct {
+	// To names the target.
+	To      string
+	Subject string
+	Text    string
+}
+
 // action works out what r runs for the event.
 func (r *Run) action(ev *evaluation) (*Action, error) {
 	a := &Action{

@@ -64,7 +64,7 @@ func TestVars(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			v := withRun(t, "vars:\n  v: "+tt.value).Match(e)[0]
+			v := withRun(t, "vars:\n  v: "+tt.value).Match(e, at)[0]
 			if v.Outcome != rules.Fired {
 				t.Fatalf("%v: %v", v.Outcome, v.Err)
 			}
@@ -92,7 +92,7 @@ func TestLimit(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.limit, func(t *testing.T) {
 			t.Parallel()
-			v := withRun(t, "limit: "+tt.limit).Match(e)[0]
+			v := withRun(t, "limit: "+tt.limit).Match(e, at)[0]
 			if v.Outcome != rules.Fired {
 				t.Fatalf("%v: %v", v.Outcome, v.Err)
 			}
@@ -127,7 +127,7 @@ func TestRunFails(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.lines, func(t *testing.T) {
 			t.Parallel()
-			v := withRun(t, tt.lines).Match(e)[0]
+			v := withRun(t, tt.lines).Match(e, at)[0]
 			if v.Outcome != rules.Failed || v.Action != nil || v.Err == nil {
 				t.Fatalf("%v, %v, %v; want Failed alone", v.Outcome, v.Action, v.Err)
 			}
@@ -143,7 +143,7 @@ func TestActionIsTheCallers(t *testing.T) {
 	t.Parallel()
 	set := withRun(t, "needs: {site: fra}\nlimit: [web]\nvars: {fixed: {a: [1]}, data: \"${{ event.data.obj }}\"}")
 	e := event(t, "a", payload)
-	first := set.Match(e)[0].Action
+	first := set.Match(e, at)[0].Action
 	first.Needs["site"] = "x"
 	first.Limit[0] = "x"
 	first.Vars["fixed"].(map[string]any)["a"].([]any)[0] = "x"
@@ -156,7 +156,7 @@ func TestActionIsTheCallers(t *testing.T) {
 		},
 		Needs: map[string]string{"site": "fra"}, Timeout: time.Hour, OnRunnerLoss: rules.LossRequeue,
 	}
-	if diff := cmp.Diff(want, set.Match(e)[0].Action); diff != "" {
+	if diff := cmp.Diff(want, set.Match(e, at)[0].Action); diff != "" {
 		t.Errorf("action (-want +got):\n%s", diff)
 	}
 }
@@ -185,7 +185,7 @@ func TestGrowth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v := set.Match(event(t, "a", payload))[0]; v.Outcome != rules.Failed {
+			if v := set.Match(event(t, "a", payload), at)[0]; v.Outcome != rules.Failed {
 				t.Errorf("%v, want failed", v.Outcome)
 			}
 		})

@@ -32,7 +32,7 @@ func TestConcurrencyKey(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			v := withRun(t, "concurrency: "+tt.value).Match(e)[0]
+			v := withRun(t, "concurrency: "+tt.value).Match(e, at)[0]
 			if tt.err != "" {
 				if v.Outcome != rules.Failed || v.Err == nil || v.Err.Error() != tt.err {
 					t.Fatalf("%v: %v, want %s", v.Outcome, v.Err, tt.err)
@@ -53,7 +53,7 @@ func TestHandling(t *testing.T) {
 	t.Parallel()
 	e := event(t, "a", payload)
 	set := withRun(t, "priority: 9\nretry: {attempts: 4}\napproval: true\nshare_hosts: true")
-	a := set.Match(e)[0].Action
+	a := set.Match(e, at)[0].Action
 	if diff := cmp.Diff(&rules.Retry{Attempts: 4, Backoff: 30 * time.Second}, a.Retry); diff != "" {
 		t.Errorf("retry (-want +got):\n%s", diff)
 	}
@@ -64,7 +64,7 @@ func TestHandling(t *testing.T) {
 	if got := set.Rules()[0].Run.Retry.Attempts; got != 4 {
 		t.Errorf("the rule's attempts became %d", got)
 	}
-	none := withRun(t, "approval: false").Match(e)[0].Action
+	none := withRun(t, "approval: false").Match(e, at)[0].Action
 	if none.Approval != nil || none.Retry != nil || none.Terms() != nil {
 		t.Errorf("action %+v", none)
 	}
@@ -74,11 +74,11 @@ func TestJudge(t *testing.T) {
 	t.Parallel()
 	e := event(t, "a", payload)
 	set := load(t, "rules:\n- {name: x, on: a, run: {playbook: p.yml}}\n- {name: y, on: b, run: {playbook: p.yml}}\n")
-	if v, ok := set.Judge(e, "x"); !ok || v.Outcome != rules.Fired {
+	if v, ok := set.Judge(e, at, "x"); !ok || v.Outcome != rules.Fired {
 		t.Errorf("x: %v, %t", v.Outcome, ok)
 	}
 	for _, name := range []string{"y", "z"} {
-		if _, ok := set.Judge(e, name); ok {
+		if _, ok := set.Judge(e, at, name); ok {
 			t.Errorf("%s was judged", name)
 		}
 	}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/expr-lang/expr/ast"
@@ -45,6 +46,9 @@ type decision struct {
 	by      *cond
 	missing string // when unknown: the path
 	err     error  // when failed
+
+	clause string // the name of the clause it is of
+	part   string // what messages call the condition, if not so
 }
 
 func (c *cond) eval(ev *evaluation) decision {
@@ -118,20 +122,22 @@ func (c *cond) record(ev *evaluation) {
 	}
 }
 
-// explain turns a decision against a rule into what its verdict says.
-func (ev *evaluation) explain(d decision) (Outcome, *Clause, error) {
+// explain turns a decision against a rule into what its verdict says. The rule must
+// still be entered, and for a where the firing bound.
+func (ev *evaluation) explain(d decision) (Outcome, *Reason, error) {
 	ev.env.Run.record, ev.env.Run.seen = true, nil
 	d.by.record(ev)
 	ev.env.Run.record = false
-	clause := &Clause{Text: d.by.text, Pos: d.by.pos, Values: ev.env.Run.seen}
+	reason := &Reason{Clause: d.clause, Text: d.by.text, Pos: d.by.pos, Values: ev.env.Run.seen}
+	part := cmp.Or(d.part, "condition")
 	switch d.truth {
 	case unknown:
-		clause.Missing = d.missing
-		return Unknown, clause, nil
+		reason.Missing = d.missing
+		return Unknown, reason, nil
 	case failed:
-		return Failed, clause, d.by.pos.Errorf("condition: %w", d.err)
+		return Failed, reason, d.by.pos.Errorf("%s: %w", part, d.err)
 	default:
-		return NotFired, clause, nil
+		return NotFired, reason, nil
 	}
 }
 

@@ -147,12 +147,12 @@ func TestCondition(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := set.Match(e)[0]
+			v := set.Match(e, at)[0]
 			if v.Outcome != tt.want {
-				t.Errorf("%v (err %v, clause %+v), want %v", v.Outcome, v.Err, v.Clause, tt.want)
+				t.Errorf("%v (err %v, clause %+v), want %v", v.Outcome, v.Err, v.Reason, tt.want)
 			}
-			if (v.Clause == nil) != (v.Outcome == fired) || (v.Err != nil) != (v.Outcome == failed) {
-				t.Errorf("%v with clause %v, err %v", v.Outcome, v.Clause, v.Err)
+			if (v.Reason == nil) != (v.Outcome == fired) || (v.Err != nil) != (v.Outcome == failed) {
+				t.Errorf("%v with clause %v, err %v", v.Outcome, v.Reason, v.Err)
 			}
 		})
 	}
@@ -225,13 +225,13 @@ func TestClause(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := set.Match(e)[0]
-			if v.Clause == nil {
+			v := set.Match(e, at)[0]
+			if v.Reason == nil {
 				t.Fatalf("no clause: %+v", v)
 			}
-			want := &rules.Clause{Text: tt.text, Values: tt.values, Missing: tt.missing}
+			want := &rules.Reason{Text: tt.text, Values: tt.values, Missing: tt.missing}
 			want.Pos.File, want.Pos.Line, want.Pos.Column = "r.yml", tt.line, tt.column
-			if diff := cmp.Diff(want, v.Clause); diff != "" {
+			if diff := cmp.Diff(want, v.Reason); diff != "" {
 				t.Errorf("clause (-want +got):\n%s", diff)
 			}
 		})
@@ -268,7 +268,7 @@ func TestPayload(t *testing.T) {
 			e := event(t, "a", nil)
 			e.SetDataContentType(tt.contentType)
 			e.DataEncoded = []byte(tt.data)
-			if v := set.Match(e)[0]; v.Outcome != tt.want {
+			if v := set.Match(e, at)[0]; v.Outcome != tt.want {
 				t.Errorf("%v (%v), want %v", v.Outcome, v.Err, tt.want)
 			}
 		})
@@ -320,15 +320,15 @@ func TestThreeValued(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("%s: %v", f.text, err)
 		}
-		v := set.Match(e)[0]
+		v := set.Match(e, at)[0]
 		if v.Outcome != want[f.value] {
 			rt.Fatalf("%s: %v, want %v", f.text, v.Outcome, want[f.value])
 		}
-		if v.Clause != nil && !strings.Contains(f.text, v.Clause.Text) {
-			rt.Fatalf("%s: clause %q is not a part of it", f.text, v.Clause.Text)
+		if v.Reason != nil && !strings.Contains(f.text, v.Reason.Text) {
+			rt.Fatalf("%s: clause %q is not a part of it", f.text, v.Reason.Text)
 		}
-		if v.Outcome == rules.Unknown && v.Clause.Missing != "event.data.gone" {
-			rt.Fatalf("%s: missing %q", f.text, v.Clause.Missing)
+		if v.Outcome == rules.Unknown && v.Reason.Missing != "event.data.gone" {
+			rt.Fatalf("%s: missing %q", f.text, v.Reason.Missing)
 		}
 	})
 }

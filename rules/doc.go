@@ -1,8 +1,8 @@
-// Package rules reads rule files and says, for one event, which rules fire and
-// why the others do not.
+// Package rules reads rule files and says, for one event or for a stream of them,
+// which rules fire and why the others do not.
 //
-// A rule names the event types it is for, an optional condition over the event,
-// and the playbook to run:
+// A rule says what it waits for, in the simplest case an event of some types that
+// meets a condition, and what is then to be done:
 //
 //	rules:
 //	  - name: upgrade-app
@@ -21,7 +21,20 @@
 // [Set.Match] judges the rules that are for the type of an event, found by an
 // index; [Set.Explain] says something about every rule. Both use one evaluator.
 //
-// # Conditions
+// # Forms and actions
+//
+// In the place of on and condition a rule may have named clauses: any of them (any),
+// all of them within a window (all), or a window that ends without an event, or
+// with a clause open (absent). See [Form]. A [Throttle] takes the first, the last or
+// every Nth of what matches. A firing may run a playbook, publish events, set facts
+// and notify people, in any combination. A rule whose verdict depends on more than
+// one event is [Rule.Ordered] and judged by a [State].
+//
+// Rules are judged by priority, then as they stand. One with stop ends the judging
+// of an event whose condition it met; one with otherwise is judged only if no other
+// rule was met; one that is a shadow only says what it would have done.
+//
+// # Expressions
 //
 // Conditions are expressions over `event`: its attributes id, source, type,
 // subject, time, dataschema and datacontenttype, its extensions as
@@ -32,10 +45,17 @@
 // value like others. An author who wants an absent field to mean something
 // writes has(event.data.x), event.data.x ?? "default" or event.data.x?.y.
 //
-// Besides the operators and list functions of the expression language there are
-// semver(text), whose results compare with each other, glob(pattern, text),
-// cidr(network, ip) and hash(text), which is the SHA-256 in hex. Left out are let,
-// methods, and functions that know a clock or make much from little.
+// Besides there is kv, the facts that rules have set; vars, the fixed values at the
+// top of the rule's file; and now, which is when the event was stored. What a firing
+// does, and where of an all, may name more, each where it is there: events.<clause>,
+// of an absence events.last and events.after; clause, the one that was met, and
+// missing, the names of those that were not; key, what the window or the throttle is
+// told apart by; window.count, window.began and window.ends; and matches, what a
+// throttle has gathered. A name that is not there is a fault of the file.
+//
+// The functions, beside the operators and list functions of the expression
+// language, are listed in docs/functions.md. Left out are let, methods, and
+// functions that know a clock or make much from little.
 //
 // # What a rule asks for its jobs
 //

@@ -1,28 +1,77 @@
 package rules
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net/netip"
-	"path"
-	"slices"
-	"strconv"
-	"strings"
+	"reflect"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/conf"
 )
 
-// maxText bounds the text that one call of join, replace or toJSON makes.
-const maxText = 1 << 20
+// function is one of the functions of the rule language. One without a body is
+// the expression language's own; all others are called through __call, which
+// checks and counts what they are given.
+type function struct {
+	Function
 
-var errTooLong = errors.New("the text grows beyond 1 MiB")
+	params  []param
+	least   int // how many of params must be given
+	returns reflect.Type
+	// clock puts the time of the decision before the arguments.
+	clock bool
+	body  func(c *call) (any, error)
+}
+
+// param is an argument of a function.
+type param struct {
+	kind kind
+	// prepare makes of the argument's text what the function works with. If that
+	// text stands in the rule it is done at load, where its faults belong.
+	prepare func(string) (any, error)
+	// fixed: the text must stand in the rule.
+	fixed bool
+}
+
+// call is one call of a function.
+type call struct {
+	run  *run
+	args []any
+}
+
+// ready is an argument that was prepared at load.
+type ready struct{ value any }
+
+const callFunc = "__call"
+
+// prepareSteps is what preparing an argument costs when it is done for an event.
+const prepareSteps = 50
+
+// functionTable has every function that a rule can call, by name. It is never
+// changed.
+var functionTable = newFunctionTable()
+
+func newFunctionTable() map[string]*function {
+	table := map[string]*function{}
+	for _, group := range functionGroups() {
+		for i := range group.functions {
+			f := &group.functions[i]
+			table[f.Name] = f
+		}
+	}
+	return table
+}
+
+// isBuiltin tells which of the expression language's own functions rules have.
+// Left out are those that know a clock, depend on chance, or make
+// much from little; some have other forms here.
+func isBuiltin(name string) bool {
+	f := functionTable[name]
+	return f != nil && f.body == nil && name != "has"
+}
 
 // newConfig returns what expressions are checked and compiled against.
 func newConfig() *conf.Config {
@@ -31,27 +80,13 @@ func newConfig() *conf.Config {
 		expr.MaxNodes(maxNodes),
 		expr.Optimize(false), // it assumes of "in" that fields have the type of the list
 		expr.Function(pathFunc, follow),
+		expr.Function(callFunc, invoke),
 		expr.Function("__charge", charge),
+		expr.Function("__read", readCharge),
+		expr.Function("__scan", scanCharge),
 		expr.Function("has", func(...any) (any, error) {
 			return nil, errors.New("has takes a path")
 		}, new(func(any) bool)),
-		expr.Function("semver", text1("semver", func(s string) (any, error) {
-			return parseVersion(s)
-		}), new(func(string) *semver.Version)),
-		expr.Function("hash", text1("hash", func(s string) (any, error) {
-			sum := sha256.Sum256([]byte(s))
-			return hex.EncodeToString(sum[:]), nil
-		}), new(func(string) string)),
-		expr.Function("glob", text2("glob", func(pattern, s string) (any, error) {
-			return matchGlob(pattern, s)
-		}), new(func(string, string) bool)),
-		expr.Function("cidr", text2("cidr", inNet), new(func(string, string) bool)),
-		expr.Function("replace", replace, new(func(string, string, string) string)),
-		expr.Function("join", join, new(func([]any, string) string), new(func([]string, string) string)),
-		expr.Function("string", text, new(func(any) string)),
-		expr.Function("keys", keys, new(func(any) []any)),
-		expr.Function("values", values, new(func(any) []any)),
-		expr.Function("toJSON", toJSON, new(func(any) string)),
 	}
 	for name, holds := range map[string]func(int) bool{
 		"<":  func(c int) bool { return c < 0 },
@@ -78,202 +113,184 @@ func newConfig() *conf.Config {
 	for name := range c.Disabled {
 		delete(c.Builtins, name)
 	}
+	for name, f := range functionTable {
+		if f.body != nil {
+			c.Functions[name] = &builtin.Function{Name: name, Validate: f.validate, Func: func(...any) (any, error) {
+				return nil, fmt.Errorf("%s cannot be called here", name)
+			}}
+		}
+	}
 	c.Check()
 	return c
 }
 
-func text1(name string, f func(string) (any, error)) func(...any) (any, error) {
-	return func(params ...any) (any, error) {
-		s, ok := params[0].(string)
-		if !ok {
-			return nil, fmt.Errorf("%s takes text, not %s", name, kindOf(params[0]))
-		}
-		return f(s)
+// validate checks a call by the types of its arguments, at load.
+func (f *function) validate(args []reflect.Type) (reflect.Type, error) {
+	switch {
+	case len(args) > len(f.params):
+		return nil, fmt.Errorf("too many arguments to call %s: %s", f.Name, f.Signature)
+	case len(args) < f.least:
+		return nil, fmt.Errorf("not enough arguments to call %s: %s", f.Name, f.Signature)
 	}
-}
-
-func text2(name string, f func(a, b string) (any, error)) func(...any) (any, error) {
-	return func(params ...any) (any, error) {
-		a, ok := params[0].(string)
-		if !ok {
-			return nil, fmt.Errorf("%s takes text, not %s", name, kindOf(params[0]))
-		}
-		b, ok := params[1].(string)
-		if !ok {
-			return nil, fmt.Errorf("%s takes text, not %s", name, kindOf(params[1]))
-		}
-		return f(a, b)
-	}
-}
-
-func parseVersion(s string) (*semver.Version, error) {
-	if len(s) > 256 {
-		return nil, errors.New("a version has at most 256 characters")
-	}
-	v, err := semver.NewVersion(s)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a version such as 1.2.3", short(s))
-	}
-	return v, nil
-}
-
-func compareVersions(holds func(int) bool) func(...any) (any, error) {
-	return func(params ...any) (any, error) {
-		a, okA := params[0].(*semver.Version)
-		b, okB := params[1].(*semver.Version)
-		if !okA || !okB {
-			return nil, errors.New("a version compares with a version only")
-		}
-		return holds(a.Compare(b)), nil
-	}
-}
-
-// short cuts text from an event to what fits a message.
-func short(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
-	}
-	return s
-}
-
-// matchGlob matches the whole of s; * does not cross a slash.
-func matchGlob(pattern, s string) (bool, error) {
-	ok, err := path.Match(pattern, s)
-	if err != nil {
-		return false, fmt.Errorf("%q is not a pattern", short(pattern))
-	}
-	return ok, nil
-}
-
-func parseNet(s string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, fmt.Errorf("%q is not a network such as 10.0.0.0/8", short(s))
-	}
-	return p.Masked(), nil
-}
-
-func inNet(network, ip string) (any, error) {
-	p, err := parseNet(network)
-	if err != nil {
-		return nil, err
-	}
-	a, err := netip.ParseAddr(ip)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not an IP address", short(ip))
-	}
-	return p.Contains(a.Unmap()), nil
-}
-
-func replace(params ...any) (any, error) {
-	var s [3]string
-	for i := range s {
-		var ok bool
-		if s[i], ok = params[i].(string); !ok {
-			return nil, fmt.Errorf("replace takes text, not %s", kindOf(params[i]))
+	for i, t := range args {
+		if p := f.params[i]; !p.kind.hasType(t) {
+			return nil, f.wrong(i, kindOfType(t))
 		}
 	}
-	if grow := len(s[2]) - len(s[1]); grow > 0 {
-		if n := strings.Count(s[0], s[1]); n > 0 && grow > (maxText-min(len(s[0]), maxText))/n {
-			return nil, errTooLong
-		}
-	}
-	return strings.ReplaceAll(s[0], s[1], s[2]), nil
+	return f.returns, nil
 }
 
-func join(params ...any) (any, error) {
-	sep, ok := params[1].(string)
-	if !ok {
-		return nil, fmt.Errorf("join takes text between, not %s", kindOf(params[1]))
+// wrong says that argument i is not what the function takes.
+func (f *function) wrong(i int, got string) error {
+	place := ""
+	if len(f.params) > 1 {
+		place = " as its " + [...]string{"first", "second", "third", "fourth"}[i] + " argument"
 	}
-	var list []string
-	switch l := params[0].(type) {
-	case []string:
-		list = l
-	case []any:
-		for _, x := range l {
-			s, ok := x.(string)
-			if !ok {
-				return nil, fmt.Errorf("join takes a list of text, not of %s", kindOf(x))
+	return fmt.Errorf("%s takes %s%s, not %s", f.Name, f.params[i].kind, place, got)
+}
+
+// arguments checks those arguments of n, a call of f, that stand in the rule.
+func (v *validator) arguments(n *ast.CallNode, f *function) {
+	if f == nil {
+		return
+	}
+	for i, arg := range n.Arguments {
+		if i >= len(f.params) {
+			return
+		}
+		p := f.params[i]
+		if p.prepare == nil {
+			continue
+		}
+		texts := []ast.Node{arg}
+		if list, ok := arg.(*ast.ArrayNode); ok {
+			texts = list.Nodes
+		}
+		for _, t := range texts {
+			if s, ok := t.(*ast.StringNode); !ok {
+				if p.fixed {
+					v.refuse(t, fmt.Sprintf("the pattern of %s must stand in the rule as a string", f.Name))
+				}
+			} else if _, err := p.prepare(s.Value); err != nil {
+				v.refuse(s, err.Error())
 			}
-			list = append(list, s)
-		}
-	default:
-		return nil, fmt.Errorf("join takes a list, not %s", kindOf(params[0]))
-	}
-	size := 0
-	for _, s := range list {
-		if size += len(s) + len(sep); size > maxText {
-			return nil, errTooLong
 		}
 	}
-	return strings.Join(list, sep), nil
+	v.tryCall(n, f)
 }
 
-// keys returns the keys of a mapping, sorted: the same event gives the same list.
-func keys(params ...any) (any, error) {
-	m, ok := params[0].(map[string]any)
+// tryCall calls a function whose arguments all stand in the rule.
+func (v *validator) tryCall(n *ast.CallNode, f *function) {
+	if f.clock || f.body == nil || len(n.Arguments) < f.least {
+		return
+	}
+	params := []any{new(run), f}
+	for i, arg := range n.Arguments {
+		var value any
+		switch arg := arg.(type) {
+		case *ast.StringNode:
+			value = arg.Value
+		case *ast.IntegerNode:
+			value = arg.Value
+		case *ast.FloatNode:
+			value = arg.Value
+		default:
+			return
+		}
+		if !f.params[i].kind.has(value) {
+			return // the checker says so
+		}
+		params = append(params, value)
+	}
+	if _, err := invoke(params...); err != nil {
+		v.refuse(n, err.Error())
+	}
+}
+
+// callOf returns what the call n becomes: one of __call, with what stands in the
+// rule already prepared.
+func callOf(n *ast.CallNode) ast.Node {
+	id, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok {
-		return nil, fmt.Errorf("keys takes a mapping, not %s", kindOf(params[0]))
+		return n
 	}
-	list := make([]any, 0, len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		list = append(list, k)
+	f := functionTable[id.Value]
+	if f == nil || f.body == nil {
+		return n
 	}
-	return list, nil
+	args := []ast.Node{&ast.IdentifierNode{Value: "__run"}, &ast.ConstantNode{Value: f}}
+	if f.clock {
+		args = append(args, &ast.IdentifierNode{Value: "now"})
+	}
+	for i, arg := range n.Arguments {
+		if s, ok := arg.(*ast.StringNode); ok && f.params[i].prepare != nil {
+			if v, err := f.params[i].prepare(s.Value); err == nil {
+				arg = &ast.ConstantNode{Value: &ready{v}}
+			}
+		}
+		args = append(args, arg)
+	}
+	c := newCall(callFunc, args...)
+	if f.returns != reflect.TypeFor[any]() {
+		c.SetType(f.returns)
+	}
+	return c
 }
 
-// values returns the values of a mapping in the order of its keys.
-func values(params ...any) (any, error) {
-	m, ok := params[0].(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("values takes a mapping, not %s", kindOf(params[0]))
+// invoke is the function __call(run, function, [now,] arguments...) value.
+func invoke(params ...any) (any, error) {
+	c := call{run: params[0].(*run)}
+	f := params[1].(*function)
+	given := params[2:]
+	c.args = make([]any, 0, len(given))
+	if f.clock {
+		c.args = append(c.args, given[0])
+		given = given[1:]
 	}
-	list := make([]any, 0, len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		list = append(list, m[k])
+	if err := c.run.charge(1); err != nil {
+		return nil, err
 	}
-	return list, nil
-}
-
-// text is the function string: what a value looks like inside text.
-func text(params ...any) (any, error) {
-	v, err := plainValue(params[0])
+	for i, v := range given {
+		if r, ok := v.(*ready); ok {
+			c.args = append(c.args, r.value)
+			continue
+		}
+		p := f.params[i]
+		if err := c.run.charge(readCost(v)); err != nil {
+			return nil, err
+		}
+		if !p.kind.has(v) {
+			return nil, f.wrong(i, kindOf(v))
+		}
+		if s, ok := v.(string); ok && p.prepare != nil {
+			err := c.run.charge(prepareSteps)
+			if err == nil {
+				v, err = p.prepare(s)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		c.args = append(c.args, v)
+	}
+	v, err := f.body(&c)
 	if err != nil {
 		return nil, err
 	}
-	return embed(v)
+	return v, c.run.charge(makeCost(v))
 }
 
-func toJSON(params ...any) (any, error) {
-	v, err := plainValue(params[0])
-	if err != nil {
-		return nil, err
-	}
-	return marshal(v)
-}
+// given tells whether there is an argument i.
+func (c *call) given(i int) bool { return i < len(c.args) }
 
-func marshal(v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "", errors.New("the value has no JSON form")
-	}
-	if len(b) > maxText {
-		return "", errTooLong
-	}
-	return string(b), nil
-}
+// text returns argument i, which is text.
+func (c *call) text(i int) string { return c.args[i].(string) }
 
-// embed returns the text that stands for v inside other text.
-func embed(v any) (string, error) {
-	switch v := v.(type) {
-	case nil:
-		return "", errors.New("the value is null; write ?? and what to put instead")
-	case string:
-		return v, nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
-	default:
-		return marshal(v)
-	}
+// list returns argument i, which is a list.
+func (c *call) list(i int) []any { return listOf(c.args[i]) }
+
+// number returns argument i, which is a whole number.
+func (c *call) number(i int) int {
+	n, _ := whole(c.args[i])
+	return int(n)
 }

@@ -26,15 +26,30 @@ func newIndex(rules []*Rule) index {
 	return ix
 }
 
-// candidates returns the positions of the rules for typ, sorted, each once.
+// candidates returns the positions of the rules for typ, sorted, each once. They
+// must not be changed.
 func (ix index) candidates(typ string) []int {
-	out := slices.Clone(ix.exact[typ])
+	out, own := ix.exact[typ], false
 	for i := range len(typ) {
 		// A prefix stands for what is below it, never for a type that ends there.
-		if typ[i] == '.' && i+1 < len(typ) {
-			out = append(out, ix.prefix[typ[:i+1]]...)
+		if typ[i] != '.' || i+1 == len(typ) {
+			continue
+		}
+		below := ix.prefix[typ[:i+1]]
+		switch {
+		case len(below) == 0:
+		case len(out) == 0:
+			out = below
+		default:
+			if !own {
+				out, own = slices.Clone(out), true
+			}
+			out = append(out, below...)
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	if own {
+		slices.Sort(out)
+		out = slices.Compact(out)
+	}
+	return out
 }

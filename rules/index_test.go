@@ -37,12 +37,12 @@ rules:
 	for _, tt := range tests {
 		t.Run(tt.typ, func(t *testing.T) {
 			t.Parallel()
-			if got := spell(set.Match(event(t, tt.typ, nil))); got != tt.want {
+			if got := spell(set.Match(event(t, tt.typ, nil), at)); got != tt.want {
 				t.Errorf("Match: %s, want %s", got, tt.want)
 			}
 		})
 	}
-	got := spell(set.Explain(event(t, "com.github.push", nil)))
+	got := spell(set.Explain(event(t, "com.github.push", nil), at))
 	if want := "exact:fired below:fired both:fired off:disabled other:not_candidate deep:not_candidate"; got != want {
 		t.Errorf("Explain: %s, want %s", got, want)
 	}
@@ -76,7 +76,7 @@ func TestMatchIsExplain(t *testing.T) {
 		e := event(t, rapid.SampledFrom(types).Draw(rt, "type"),
 			rapid.SampledFrom([]string{`{}`, `{"n":0,"s":"x"}`, `{"n":7}`, `{`}).Draw(rt, "data"))
 		var want []rules.Verdict
-		all := set.Explain(e)
+		all := set.Explain(e, at)
 		for _, v := range all {
 			if v.Outcome != rules.NotCandidate {
 				want = append(want, v)
@@ -89,7 +89,7 @@ func TestMatchIsExplain(t *testing.T) {
 			cmp.Comparer(func(a, b *rules.Rule) bool { return a == b }),
 			cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }),
 		}
-		if diff := cmp.Diff(want, set.Match(e), same); diff != "" {
+		if diff := cmp.Diff(want, set.Match(e, at), same); diff != "" {
 			rt.Fatalf("Explain and Match differ (-Explain +Match):\n%s", diff)
 		}
 	})
@@ -107,7 +107,7 @@ func TestConcurrent(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				if v := set.Match(e)[0]; v.Outcome != rules.Fired {
+				if v := set.Match(e, at)[0]; v.Outcome != rules.Fired {
 					t.Errorf("%v: %v", v.Outcome, v.Err)
 				}
 			}
@@ -135,6 +135,24 @@ func many(tb testing.TB, n int) *rules.Set {
 	return load(tb, text.String())
 }
 
+// typical returns n rules as people write them: three clauses and a value.
+func typical(tb testing.TB, n int) *rules.Set {
+	tb.Helper()
+	var text strings.Builder
+	text.WriteString("rules:\n")
+	for i := range n {
+		fmt.Fprintf(&text, `
+  - name: upgrade-%[1]d
+    on: [com.github.t%[1]d.published]
+    condition: >
+      event.data.repository.full_name == "acme/app-%[1]d" && !event.data.release.prerelease
+      && semver(event.data.release.tag_name) >= semver("2.0.0")
+    run: {playbook: upgrade.yml, limit: web, vars: {version: "${{ event.data.release.tag_name }}"}}
+`, i)
+	}
+	return load(tb, text.String())
+}
+
 func TestTenThousandRules(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -148,7 +166,7 @@ func TestTenThousandRules(t *testing.T) {
 		{"t9991.y", ""},
 	}
 	for _, tt := range tests {
-		if got := spell(set.Match(event(t, tt.typ, `{"n":1}`))); got != tt.want {
+		if got := spell(set.Match(event(t, tt.typ, `{"n":1}`), at)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.typ, got, tt.want)
 		}
 	}
@@ -162,7 +180,7 @@ func BenchmarkMatch(b *testing.B) {
 			e := event(b, "t0.x", `{"n":1,"repository":{"full_name":"acme/app"}}`)
 			b.ReportAllocs()
 			for b.Loop() {
-				if len(set.Match(e)) != 5 {
+				if len(set.Match(e, at)) != 5 {
 					b.Fatal("want five candidates")
 				}
 			}

@@ -181,10 +181,43 @@ func TestLoadEmptyAndMissing(t *testing.T) {
 	if err != nil || len(set.Rules()) != 0 || set.Digest() == "" {
 		t.Errorf("empty directory: %v, %v", set, err)
 	}
-	if got := set.Match(event(t, "a", nil)); len(got) != 0 {
+	if got := set.Match(event(t, "a", nil), at); len(got) != 0 {
 		t.Errorf("empty set matches: %v", got)
 	}
 	if _, err := rules.Load(fstest.MapFS{}, "r"); err == nil {
 		t.Error("no error for a directory that is not there")
+	}
+}
+
+func TestTerms(t *testing.T) {
+	t.Parallel()
+	set := load(t, `
+rules:
+  - name: single
+    on: a
+    priority: 7
+    stop: true
+    shadow: true
+    throttle: {key: event.subject, every: 10m, take: first}
+    run: {playbook: p.yml, priority: 5}
+  - {name: otherwise, on: a, otherwise: true, throttle: {every: 1h, count: 5, unique: event.id}, set: {x: 1}}
+  - {name: windows, absent: {on: a, within: 1h}, missed: report, max_windows: 7, set: {x: 1}}
+  - {name: last, on: a, throttle: {every: 90s, take: last, unique: event.id}, set: {x: 1}}
+  - {name: plain, any: {clauses: {x: {on: a}}}, set: {x: 1}}
+`)
+	want := [][]string{
+		{
+			"judged with priority 7", "stops the rules after it", "a shadow: only says what it would do",
+			"the first in 10m for each event.subject", "priority 5",
+		},
+		{"only if no other rule is met", "once for 5 different in event.id in 1h"},
+		{"windows that were missed are only reported", "at most 7 windows"},
+		{"the last of each event.id in 1m30s"},
+		nil,
+	}
+	for i, r := range set.Rules() {
+		if diff := cmp.Diff(want[i], r.Terms()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", r.Name, diff)
+		}
 	}
 }

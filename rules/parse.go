@@ -1,8 +1,8 @@
 package rules
 
 import (
-	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +14,31 @@ import (
 // What a rule file holds. Fields are nodes where a fault needs its own place.
 type (
 	fileDoc struct {
+		Vars  yaml.Node   `yaml:"vars"`
 		Rules []yaml.Node `yaml:"rules,required"`
 	}
 	ruleDoc struct {
 		Pos         strictyaml.Pos
-		Name        field       `yaml:"name,required"`
-		Description string      `yaml:"description"`
-		On          yaml.Node   `yaml:"on,required"`
-		Condition   field       `yaml:"condition"`
-		Enabled     *bool       `yaml:"enabled"`
-		Breaker     *breakerDoc `yaml:"breaker"`
-		Run         runDoc      `yaml:"run,required"`
+		Name        field        `yaml:"name,required"`
+		Description string       `yaml:"description"`
+		On          yaml.Node    `yaml:"on"`
+		Condition   field        `yaml:"condition"`
+		Any         *anyDoc      `yaml:"any"`
+		All         *allDoc      `yaml:"all"`
+		Absent      *absentDoc   `yaml:"absent"`
+		Enabled     *bool        `yaml:"enabled"`
+		Priority    number       `yaml:"priority"`
+		Stop        bool         `yaml:"stop"`
+		Shadow      bool         `yaml:"shadow"`
+		Otherwise   bool         `yaml:"otherwise"`
+		Throttle    *throttleDoc `yaml:"throttle"`
+		Missed      field        `yaml:"missed"`
+		MaxWindows  number       `yaml:"max_windows"`
+		Breaker     *breakerDoc  `yaml:"breaker"`
+		Run         *runDoc      `yaml:"run"`
+		Publish     yaml.Node    `yaml:"publish"`
+		Set         yaml.Node    `yaml:"set"`
+		Notify      yaml.Node    `yaml:"notify"`
 	}
 	runDoc struct {
 		Playbook     field            `yaml:"playbook,required"`
@@ -92,31 +106,86 @@ func (l *loader) file(name string, data []byte) {
 	if err := f.Decode(f.Root, &doc); err != nil {
 		l.fault(err)
 	}
+	vars := l.vars(f, &doc.Vars)
 	for i := range doc.Rules {
-		l.rule(f, &doc.Rules[i])
+		l.rule(f, &doc.Rules[i], vars)
 	}
 }
 
-func (l *loader) rule(f *source, n *yaml.Node) {
+// vars reads the values that the expressions of a file may name.
+func (l *loader) vars(f *source, n *yaml.Node) map[string]any {
+	if n.Kind == 0 {
+		return nil
+	}
+	v, err := f.Value(n)
+	l.fault(err)
+	vars, ok := v.(map[string]any)
+	if err == nil && !ok {
+		l.fault(f.Errorf(n, "vars: must be a mapping"))
+	}
+	if err == nil {
+		_, err = plainValue(v)
+		l.fault(f.Pos(n).Wrap(err))
+	}
+	l.fixed(f, n)
+	return vars
+}
+
+// fixed reports expressions where only fixed values can be.
+func (l *loader) fixed(f *source, n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, exprOpen) {
+		l.fault(f.Errorf(n, "vars: the vars of a file are fixed; they cannot hold an expression"))
+	}
+	for _, c := range n.Content {
+		l.fixed(f, c)
+	}
+}
+
+func (l *loader) rule(f *source, n *yaml.Node, vars map[string]any) {
 	var doc ruleDoc
 	l.fault(f.Decode(n, &doc))
 	r := &Rule{
 		Name:        doc.Name.text,
 		Description: doc.Description,
-		Condition:   doc.Condition.text,
 		Enabled:     doc.Enabled == nil || *doc.Enabled,
+		Priority:    doc.Priority.value,
+		Stop:        doc.Stop,
+		Shadow:      doc.Shadow,
+		Otherwise:   doc.Otherwise,
+		Missed:      DefaultMissed,
+		MaxWindows:  DefaultMaxWindows,
 		Pos:         doc.Pos,
+		vars:        vars,
 	}
 	l.name(doc.Name)
-	l.on(f, r, &doc.On)
-	if doc.Condition.node != nil {
-		var err error
-		r.cond, err = l.lang.condition(doc.Condition.text, f.locator(doc.Condition.node))
-		l.fault(err)
-	}
+	given := l.given(f, n)
+	c := &builder{loader: l, f: f, r: r}
+	c.form(&doc, given)
+	c.throttle(doc.Throttle)
 	r.Breaker = l.breaker(doc.Breaker)
-	l.run(f, &r.Run, &doc.Run)
+	c.actions(&doc, given)
+	c.handling(&doc)
+	c.finish()
 	l.rules = append(l.rules, r)
+}
+
+// given returns the keys of a rule, and reports those that want more than nothing.
+func (l *loader) given(f *source, n *yaml.Node) map[string]bool {
+	keys := map[string]bool{}
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i].Value, n.Content[i+1]
+		keys[k] = true
+		switch k {
+		case "any", "all", "absent", "throttle", "breaker", "run", "publish", "set", "notify":
+			if v.Kind == yaml.ScalarNode && v.ShortTag() == "!!null" {
+				l.fault(f.Errorf(v, "%s: a value is missing", k))
+			}
+		}
+	}
+	return keys
 }
 
 // A name becomes part of ids and subjects.
@@ -137,15 +206,16 @@ func (l *loader) name(t field) {
 	l.names[t.text] = t.pos
 }
 
-func (l *loader) on(f *source, r *Rule, n *yaml.Node) {
+// on reads the event types at n; what they are is reported if they are missing.
+func (l *loader) on(f *source, n *yaml.Node) []string {
 	var types []field
 	switch n.Kind {
 	case 0:
-		return // reported as missing
+		return nil
 	case yaml.SequenceNode:
 		if len(n.Content) == 0 {
 			l.fault(f.Errorf(n, "on: is an empty list"))
-			return
+			return nil
 		}
 		l.fault(f.Decode(n, &types))
 	default:
@@ -153,7 +223,7 @@ func (l *loader) on(f *source, r *Rule, n *yaml.Node) {
 		l.fault(f.Decode(n, &one))
 		types = []field{one}
 	}
-	seen := map[string]bool{}
+	var on []string
 	for _, t := range types {
 		if t.node == nil {
 			continue // reported
@@ -162,12 +232,13 @@ func (l *loader) on(f *source, r *Rule, n *yaml.Node) {
 			l.fault(t.pos.Errorf("on: %q %s", t.text, msg))
 			continue
 		}
-		if seen[t.text] {
+		if slices.Contains(on, t.text) {
 			l.fault(t.pos.Errorf("on: %q is listed twice", t.text))
+			continue
 		}
-		seen[t.text] = true
-		r.On = append(r.On, t.text)
+		on = append(on, t.text)
 	}
+	return on
 }
 
 // checkType says what is wrong with an event type, or a prefix of types.
@@ -190,74 +261,4 @@ func checkType(t string) string {
 		}
 	}
 	return ""
-}
-
-func (l *loader) run(f *source, r *Run, doc *runDoc) {
-	*r = Run{
-		Playbook:     doc.Playbook.text,
-		Inventory:    DefaultInventory,
-		Timeout:      DefaultTimeout,
-		OnRunnerLoss: DefaultOnRunnerLoss,
-		Check:        doc.Check,
-		Priority:     doc.Priority.value,
-		ShareHosts:   doc.ShareHosts,
-	}
-	l.between("priority", doc.Priority, -maxPriority, maxPriority)
-	r.Retry = l.retry(doc.Retry)
-	r.Approval = l.approval(f, &doc.Approval)
-	l.concurrency(f, r, &doc.Concurrency)
-	for name, value := range doc.Needs {
-		if strings.Contains(value.text, exprOpen) {
-			l.fault(value.pos.Errorf("needs: %s: cannot hold an expression; limit and vars can", name))
-		}
-		if r.Needs == nil {
-			r.Needs = make(map[string]string, len(doc.Needs))
-		}
-		r.Needs[name] = value.text
-	}
-	l.contentPath("playbook", doc.Playbook)
-	if doc.Inventory.node != nil {
-		r.Inventory = doc.Inventory.text
-		l.contentPath("inventory", doc.Inventory)
-	}
-	if doc.Timeout.node != nil {
-		r.Timeout = doc.Timeout.value
-		if doc.Timeout.value == 0 {
-			l.fault(doc.Timeout.pos.Errorf("timeout: must be more than zero"))
-		}
-	}
-	if t := doc.OnRunnerLoss; t.node != nil {
-		r.OnRunnerLoss = LossPolicy(t.text)
-		if r.OnRunnerLoss != LossRequeue && r.OnRunnerLoss != LossFail {
-			l.fault(t.pos.Errorf("on_runner_loss: must be %s or %s, not %q", LossRequeue, LossFail, t.text))
-		}
-	}
-	if doc.Limit.Kind != 0 {
-		var err error
-		r.limit, err = l.lang.template(f, &doc.Limit)
-		if err == nil {
-			err = fixedLimit(r.limit)
-		}
-		l.fault(err)
-	}
-	if doc.Vars.Kind != 0 {
-		if doc.Vars.Kind != yaml.MappingNode {
-			l.fault(f.Errorf(&doc.Vars, "vars: must be a mapping"))
-			return
-		}
-		var err error
-		r.vars, err = l.lang.template(f, &doc.Vars)
-		l.fault(err)
-	}
-}
-
-// contentPath checks a path into the content that travels with a job.
-func (l *loader) contentPath(key string, t field) {
-	switch {
-	case t.node == nil:
-	case strings.Contains(t.text, exprOpen):
-		l.fault(t.pos.Errorf("%s: cannot hold an expression; limit and vars can", key))
-	case !fs.ValidPath(t.text) || t.text == "." || strings.Contains(t.text, `\`):
-		l.fault(t.pos.Errorf("%s: %q is not a path below the content directory", key, t.text))
-	}
 }

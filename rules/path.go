@@ -36,7 +36,7 @@ func (b baseNamer) Visit(node *ast.Node) {
 		return
 	}
 	if _, ok := n.Node.(*ast.PointerNode); !ok {
-		b[n] = n.Node.String()
+		b[n] = strings.ReplaceAll(n.Node.String(), matchesName, "matches")
 	}
 }
 
@@ -89,6 +89,12 @@ func (r *rewriter) Visit(node *ast.Node) {
 			n.Left = tolerate(n.Left)
 		case "+":
 			charged(node)
+		default:
+			*node = counted(n)
+		}
+	case *ast.BuiltinNode:
+		for i, arg := range n.Arguments {
+			n.Arguments[i] = countedElement(arg)
 		}
 	case *ast.PredicateNode:
 		charged(&n.Node)
@@ -101,7 +107,9 @@ func (r *rewriter) Visit(node *ast.Node) {
 				c.SetType(reflect.TypeFor[bool]())
 				ast.Patch(node, c)
 			}
+			return
 		}
+		ast.Patch(node, callOf(n))
 	}
 }
 
@@ -194,10 +202,7 @@ func follow(params ...any) (any, error) {
 	if p.test {
 		return true, nil
 	}
-	if s, ok := v.(string); ok {
-		return v, r.charge(len(s) / readBytes)
-	}
-	return v, nil
+	return v, r.charge(readCost(v))
 }
 
 // text spells the path to the last of members.
@@ -232,7 +237,18 @@ func isWord(s string) bool {
 func step(v, m any) (any, bool, error) {
 	switch v := v.(type) {
 	case *view:
-		return v.attribute(m.(string))
+		name, ok := m.(string)
+		if v == nil || !ok {
+			return nil, false, nil
+		}
+		return v.attribute(name)
+	case map[string]*view:
+		name, _ := m.(string)
+		x := v[name]
+		return x, x != nil, nil
+	case *span:
+		name, _ := m.(string)
+		return v.member(name)
 	case map[string]any:
 		s, ok := m.(string)
 		if !ok {

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/checker"
 	"github.com/expr-lang/expr/compiler"
@@ -16,6 +19,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
 const (
@@ -27,9 +31,12 @@ const (
 	maxMemory = 1_000_000
 )
 
-// program is one compiled expression.
+// program is one compiled expression. Those that stand alone in a file know where
+// and what they are called there.
 type program struct {
-	vm *vm.Program
+	vm   *vm.Program
+	pos  strictyaml.Pos
+	what string
 }
 
 // exprError is a fault in an expression; at counts runes from its beginning.
@@ -43,9 +50,13 @@ func (e *exprError) Error() string { return e.msg }
 // language compiles expressions. It is for one goroutine.
 type language struct {
 	config *conf.Config
+	// scope is what the expressions that are compiled next may name.
+	scope *scope
 }
 
-func newLanguage() *language { return &language{config: newConfig()} }
+func newLanguage() *language {
+	return &language{config: newConfig(), scope: newScope("in a condition", nil, new(uses))}
+}
 
 // compile returns the program for an expression, which must be bool if asked.
 func (l *language) compile(src string, wantBool bool) (*program, error) {
@@ -74,22 +85,36 @@ func (l *language) compile(src string, wantBool bool) (*program, error) {
 	if err != nil {
 		return nil, toExprError(err)
 	}
+	// A program keeps its tree, which only a debugger would look at, and which is
+	// larger than all the rest.
+	reflect.ValueOf(p.Node()).Elem().SetZero()
+	p.Bytecode, p.Arguments, p.Constants = tight(p.Bytecode), tight(p.Arguments), tight(p.Constants)
 	return &program{vm: p}, nil
 }
+
+// tight returns a list without room to grow.
+func tight[T any](list []T) []T { return slices.Clip(append([]T(nil), list...)) }
 
 // parse parses an expression and refuses what the rule language leaves out.
 func (l *language) parse(src string) (*parser.Tree, error) {
 	if strings.TrimSpace(src) == "" {
 		return nil, &exprError{msg: "the expression is empty"}
 	}
+	if strings.HasPrefix(strings.TrimSpace(src), exprOpen) {
+		return nil, &exprError{msg: "this is an expression as it stands, without ${{ }}"}
+	}
 	if len(src) > maxSource {
 		return nil, &exprError{msg: "the expression is longer than 16 KiB"}
+	}
+	src, err := nameMatches(src)
+	if err != nil {
+		return nil, err
 	}
 	tree, err := parser.ParseWithConfig(src, l.config)
 	if err != nil {
 		return nil, toExprError(err)
 	}
-	v := &validator{paths: map[ast.Node]bool{}}
+	v := &validator{scope: l.scope, within: map[ast.Node]bool{}}
 	ast.Walk(&tree.Node, v)
 	if err := v.result(); err != nil {
 		return nil, err
@@ -117,7 +142,11 @@ func plain(msg string) string {
 		return "the keys of a mapping are text"
 	}
 	return strings.NewReplacer(
+		"[]*rules.view", "list of events",
 		"*rules.view", "event",
+		"*rules.span", "window",
+		"rules.span", "window",
+		matchesName, "matches",
 		"*semver.Version", "version",
 		"interface {}", "any",
 		"expected bool, but got ", "must be true or false, not ",
@@ -127,8 +156,46 @@ func plain(msg string) string {
 
 // environment is what a program runs against.
 type environment struct {
+	// Event is the event that is judged; not there where a timer decides.
 	Event *view `expr:"event"`
-	Run   *run  `expr:"__run"`
+	// Events are the events in the window, by clause.
+	Events map[string]*view `expr:"events"`
+	// Key is what the window is told apart by, Clause the name of the clause that
+	// the event met, Missing the names of those that were not met.
+	Key     string   `expr:"key"`
+	Clause  string   `expr:"clause"`
+	Missing []string `expr:"missing"`
+	Window  *span    `expr:"window"`
+	// Matches are the events in a throttle's window, the oldest first.
+	Matches []*view `expr:"__match"`
+	// Facts are what rules have set, Vars what the rule's file says.
+	Facts map[string]any `expr:"kv"`
+	Vars  map[string]any `expr:"vars"`
+	// Now is when the event, or what else decides, was stored.
+	Now time.Time `expr:"now"`
+	Run *run      `expr:"__run"`
+}
+
+// span is a window as expressions see it.
+type span struct {
+	Count int       `expr:"count"`
+	Began time.Time `expr:"began"`
+	Ends  time.Time `expr:"ends"`
+}
+
+func (s *span) member(name string) (any, bool, error) {
+	switch {
+	case s == nil:
+		return nil, false, nil
+	case name == "count":
+		return s.Count, true, nil
+	case name == "began":
+		return s.Began, true, nil
+	case name == "ends":
+		return s.Ends, true, nil
+	default:
+		return nil, false, nil
+	}
 }
 
 // run holds what one run of a program uses up and, if asked, what it looked at.
@@ -166,26 +233,50 @@ func (r *run) saw(v Value) {
 	r.seen = append(r.seen, v)
 }
 
-// missingError reports a path that is not in the event.
+// missingError reports a path that is not in the event, or a fact that is not set.
 type missingError struct{ path string }
 
-func (e *missingError) Error() string { return e.path + " is not in the event" }
+func (e *missingError) Error() string {
+	switch root, _, _ := strings.Cut(strings.ReplaceAll(e.path, "[", "."), "."); root {
+	case "kv":
+		return e.path + " is not set"
+	case "vars":
+		return e.path + " is not in the vars of the file"
+	case "events", "matches":
+		if strings.Count(e.path, ".") <= 1 {
+			return e.path + " is not there: no such event came"
+		}
+	}
+	return e.path + " is not in the event"
+}
 
 // evaluation judges rules about one event. It is for one goroutine.
 type evaluation struct {
-	env environment
-	vm  vm.VM
+	env    environment
+	vm     vm.VM
+	event  *view  // what is judged, nil where a timer decides
+	clause string // of the rule that is entered: the first that the event met
+	walker walker
 }
 
-func newEvaluation(e events.Event) *evaluation {
-	ev := &evaluation{env: environment{Event: newView(e), Run: new(run)}}
-	ev.vm.MemoryBudget = maxMemory
+func newEvaluation(e events.Event, at time.Time) *evaluation {
+	ev := newTimerEvaluation(at)
+	ev.event = newView(e)
+	ev.env.Event = ev.event
 	return ev
+}
+
+// again makes ev, which was used before, as good as new; it keeps room that the
+// machine has made.
+func (ev *evaluation) again(e events.Event, at time.Time) {
+	ev.event, ev.clause = newView(e), ""
+	*ev.env.Run = run{}
+	ev.env = environment{Event: ev.event, Now: at.UTC(), Run: ev.env.Run}
 }
 
 func (ev *evaluation) run(p *program) (any, error) {
 	ev.env.Run.steps = 0
-	v, err := ev.vm.Run(p.vm, ev.env)
+	v, err := ev.vm.Run(p.vm, &ev.env)
 	if err != nil {
 		if m, ok := errors.AsType[*missingError](err); ok {
 			return nil, m
@@ -213,17 +304,25 @@ func (ev *evaluation) truth(p *program) (bool, error) {
 
 func kindOf(v any) string {
 	switch v.(type) {
+	case *view:
+		return "an event"
 	case nil:
 		return "null"
 	case bool:
 		return "true or false"
 	case string:
 		return "text"
-	case int64, int, float64:
+	case int64, int, uint64, float64:
 		return "a number"
+	case time.Time:
+		return "a time"
+	case time.Duration:
+		return "a duration"
+	case *semver.Version:
+		return "a version"
 	case map[string]any:
 		return "a mapping"
-	case []any:
+	case []any, []string, []int:
 		return "a list"
 	default:
 		return fmt.Sprintf("a %T", v)

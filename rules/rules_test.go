@@ -5,10 +5,14 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/rules"
 )
+
+// at is when the events of the tests were stored.
+var at = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
 func load(tb testing.TB, text string) *rules.Set {
 	tb.Helper()
@@ -64,14 +68,14 @@ rules:
 			fmt.Println(err)
 			return
 		}
-		for _, v := range set.Explain(e) {
+		for _, v := range set.Explain(e, at) {
 			switch v.Outcome {
 			case rules.Fired:
 				fmt.Println(v.Rule.Name, v.Outcome, v.Action.Vars)
 			case rules.Unknown:
-				fmt.Println(v.Rule.Name, v.Outcome, "without", v.Clause.Missing)
+				fmt.Println(v.Rule.Name, v.Outcome, "without", v.Reason.Missing)
 			default:
-				fmt.Println(v.Rule.Name, v.Outcome, "at", v.Clause.Pos, v.Clause.Text)
+				fmt.Println(v.Rule.Name, v.Outcome, "at", v.Reason.Pos, v.Reason.Text)
 			}
 		}
 	}

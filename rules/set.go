@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
@@ -17,8 +18,10 @@ import (
 // changed directory makes a new Set.
 type Set struct {
 	rules  []*Rule
-	index  index
+	judged []*Rule // in the order they are judged in
+	index  index   // finds positions in judged
 	digest string
+	idle   sync.Pool // evaluations that are not at work
 }
 
 // Digest returns the SHA-256, in hex, over the names and contents of the files
@@ -30,7 +33,8 @@ func (s *Set) Digest() string { return s.digest }
 func (s *Set) Rules() []*Rule { return s.rules }
 
 // Load reads every *.yml and *.yaml file below dir as one set. Names that begin
-// with a dot are left out, directories too. If anything is wrong with any of
+// with a dot are left out, directories too, and so are *_test.yml and *_test.yaml,
+// which are cases for rules. If anything is wrong with any of
 // them, the error joins all faults with their places, and there is no set. A
 // directory without such files is an empty set.
 func Load(fsys fs.FS, dir string) (*Set, error) {
@@ -53,7 +57,14 @@ func Load(fsys fs.FS, dir string) (*Set, error) {
 	if err := errors.Join(l.errs...); err != nil {
 		return nil, err
 	}
-	return &Set{rules: l.rules, index: newIndex(l.rules), digest: hex.EncodeToString(sum.Sum(nil))}, nil
+	return newSet(l.rules, hex.EncodeToString(sum.Sum(nil))), nil
+}
+
+func newSet(rules []*Rule, digest string) *Set {
+	s := &Set{rules: rules, judged: judgingOrder(rules), digest: digest}
+	markOrdered(s.judged)
+	s.index = newIndex(s.judged)
+	return s
 }
 
 // hashPart adds s with its length before it, so that no two lists of parts look
@@ -75,7 +86,8 @@ func ruleFiles(fsys fs.FS, dir string) ([]string, error) {
 			}
 			return nil
 		}
-		if ext := path.Ext(name); !d.IsDir() && (ext == ".yml" || ext == ".yaml") {
+		ext := path.Ext(name)
+		if !d.IsDir() && (ext == ".yml" || ext == ".yaml") && !strings.HasSuffix(name, "_test"+ext) {
 			names = append(names, name)
 		}
 		return nil

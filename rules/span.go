@@ -9,6 +9,7 @@ import (
 // spans finds the source text of parts of an expression. The parser keeps of
 // every node only where its name or operator stands.
 type spans struct {
+	whole  string
 	src    []rune
 	tokens []lexer.Token
 }
@@ -18,7 +19,7 @@ func newSpans(src string) (*spans, error) {
 	if err != nil {
 		return nil, toExprError(err)
 	}
-	return &spans{src: []rune(src), tokens: tokens}, nil
+	return &spans{whole: src, src: []rune(src), tokens: tokens}, nil
 }
 
 // text returns the source of a node as the parser made it, and the rune it
@@ -40,6 +41,9 @@ func (s *spans) text(n ast.Node) (string, int) {
 	}
 	first, last = s.balance(first, last)
 	from, to := s.tokens[first].From, s.tokens[last].To
+	if len(s.whole) == len(s.src) {
+		return s.whole[from:to], from // no copy: it is kept for as long as the rule is
+	}
 	return string(s.src[from:to]), from
 }
 

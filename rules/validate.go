@@ -2,45 +2,39 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
-)
 
-// isBuiltin tells which of the expression language's own functions rules have.
-// Left out are those that know a clock, depend on chance, or make
-// much from little; in functions.go, some have other forms here.
-func isBuiltin(name string) bool {
-	switch name {
-	case "all", "none", "any", "one", "filter", "map", "find", "findIndex", "findLast",
-		"findLastIndex", "count", "sum", "len", "abs", "ceil", "floor", "round", "int", "float",
-		"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "indexOf", "lastIndexOf",
-		"hasPrefix", "hasSuffix", "max", "min", "first", "last", "take",
-		"reverse", "sort", "duration":
-		return true
-	default:
-		return false
-	}
-}
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
+)
 
 // validator refuses what parses but is not part of the rule language, so that
 // the rest of the package need not think of it.
 type validator struct {
-	paths map[ast.Node]bool // nodes `event` that an attribute follows
-	roots []ast.Node        // all nodes `event`
-	err   *exprError
+	scope *scope
+	// values are the nodes that stand for a whole event, or for all those of a
+	// window; within are the nodes that a member follows.
+	values  []ast.Node
+	members []*ast.MemberNode
+	names   []*ast.IdentifierNode
+	within  map[ast.Node]bool
+	err     *exprError
 }
 
 func (v *validator) result() error {
-	for _, n := range v.roots {
-		if !v.paths[n] {
+	for _, n := range v.values {
+		if !v.within[n] {
 			v.refuse(n, "event is not a value; name one of its attributes: "+attributes)
 		}
 	}
 	if v.err != nil {
 		return v.err
 	}
+	v.note()
 	return nil
 }
 
@@ -54,12 +48,7 @@ func (v *validator) refuse(n ast.Node, msg string) {
 func (v *validator) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
-		switch {
-		case n.Value == "event":
-			v.roots = append(v.roots, n)
-		case n.Value == "$env" || strings.HasPrefix(n.Value, "__"):
-			v.refuse(n, fmt.Sprintf("unknown name %s", n.Value))
-		}
+		v.name(n)
 	case *ast.MemberNode:
 		v.member(n)
 	case *ast.BuiltinNode:
@@ -79,24 +68,73 @@ func (v *validator) Visit(node *ast.Node) {
 	}
 }
 
+// name checks a name by itself.
+func (v *validator) name(n *ast.IdentifierNode) {
+	name := n.Value
+	if name == matchesName {
+		name = "matches"
+	}
+	switch {
+	case n.Value == "$env" || n.Value != matchesName && strings.HasPrefix(n.Value, "__"):
+		v.refuse(n, fmt.Sprintf("unknown name %s", n.Value))
+		return
+	case isName(name) && !v.scope.has(name):
+		v.refuse(n, fmt.Sprintf("%s is not there %s; there is %s", name, v.scope.place, v.scope.list()))
+		return
+	case name == "event":
+		v.values = append(v.values, n)
+	case name == "events":
+		v.values = append(v.values, n)
+	}
+	v.names = append(v.names, n)
+}
+
 func (v *validator) member(n *ast.MemberNode) {
 	if n.Method {
 		v.refuse(n, "values have no methods")
 	}
-	id, ok := n.Node.(*ast.IdentifierNode)
-	if !ok || id.Value != "event" {
+	v.members = append(v.members, n)
+	base := unchained(n.Node)
+	v.within[base] = true
+	name, fixed := n.Property.(*ast.StringNode)
+	if isEvent(base) {
+		switch {
+		case !fixed:
+			v.refuse(n, "name the attribute of event: "+attributes)
+		case !isAttribute(name.Value):
+			v.refuse(n, fmt.Sprintf("event has no attribute %s; it has %s (extensions are event.ext.<name>)",
+				name.Value, attributes))
+		}
 		return
 	}
-	v.paths[id] = true
-	name, ok := n.Property.(*ast.StringNode)
+	id, ok := base.(*ast.IdentifierNode)
 	if !ok {
-		v.refuse(n, "name the attribute of event: "+attributes)
 		return
 	}
-	if !isAttribute(name.Value) {
-		v.refuse(n, fmt.Sprintf("event has no attribute %s; it has %s (extensions are event.ext.<name>)",
-			name.Value, attributes))
+	switch id.Value {
+	case "events":
+		switch {
+		case !fixed:
+			v.refuse(n, "name the clause after events: "+strings.Join(v.scope.clauses, ", "))
+		case !slices.Contains(v.scope.clauses, name.Value):
+			v.refuse(n, fmt.Sprintf("events has no %s; it has %s", name.Value, strings.Join(v.scope.clauses, ", ")))
+		}
+		v.values = append(v.values, n)
+	case matchesName:
+		v.values = append(v.values, n)
+	case "vars":
+		if _, known := v.scope.vars[stringOf(name)]; fixed && !known {
+			v.refuse(n, fmt.Sprintf("the file has no vars.%s%s", name.Value,
+				strictyaml.Suggest(name.Value, slices.Sorted(maps.Keys(v.scope.vars)))))
+		}
 	}
+}
+
+func stringOf(n *ast.StringNode) string {
+	if n == nil {
+		return ""
+	}
+	return n.Value
 }
 
 func isAttribute(name string) bool {
@@ -115,31 +153,20 @@ func (v *validator) call(n *ast.CallNode) {
 	if !ok {
 		return
 	}
+	if isName(id.Value) {
+		v.refuse(n, fmt.Sprintf("%s is a value, not a function; write %s without brackets", id.Value, id.Value))
+		return
+	}
 	if id.Value == "has" {
 		if len(n.Arguments) != 1 || !isPath(n.Arguments[0]) {
 			v.refuse(n, "has takes one path, such as has(event.data.x)")
+			return
 		}
+		v.within[unchained(n.Arguments[0])] = true // an event may be asked for
+		v.asked(n.Arguments[0])
 		return
 	}
-	if len(n.Arguments) == 0 {
-		return
-	}
-	s, ok := n.Arguments[0].(*ast.StringNode)
-	if !ok {
-		return
-	}
-	var err error
-	switch id.Value {
-	case "semver":
-		_, err = parseVersion(s.Value)
-	case "glob":
-		_, err = matchGlob(s.Value, "")
-	case "cidr":
-		_, err = parseNet(s.Value)
-	}
-	if err != nil {
-		v.refuse(s, err.Error())
-	}
+	v.arguments(n, functionTable[id.Value])
 }
 
 func isPath(n ast.Node) bool {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"mime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 )
 
 // view is an event as expressions see it. Its fields are typed so that the
-// expressions can be checked at load.
+// expressions can be checked at load; they read them by [view.attribute] alone,
+// which makes what is not there yet. It is for one goroutine.
 type view struct {
 	ID              string         `expr:"id"`
 	Source          string         `expr:"source"`
@@ -29,6 +31,7 @@ type view struct {
 	Ext             map[string]any `expr:"ext"`
 	Data            any            `expr:"data"`
 
+	raw     *events.Event // nil when Ext and Data are made
 	hasData bool
 	dataErr error
 }
@@ -37,7 +40,7 @@ type view struct {
 const attributes = "id, source, type, subject, time, dataschema, datacontenttype, ext, data"
 
 func newView(e events.Event) *view {
-	v := &view{
+	return &view{
 		ID:              e.ID(),
 		Source:          e.Source(),
 		Type:            e.Type(),
@@ -45,13 +48,23 @@ func newView(e events.Event) *view {
 		Time:            e.Time().UTC(),
 		DataSchema:      e.DataSchema(),
 		DataContentType: e.DataContentType(),
-		Ext:             map[string]any{},
+		raw:             &e,
 	}
-	for name, x := range e.Extensions() {
+}
+
+// open makes what takes work: most events are judged by less.
+func (v *view) open() {
+	if v.raw == nil {
+		return
+	}
+	e := v.raw
+	v.raw = nil
+	extensions := e.Extensions()
+	v.Ext = make(map[string]any, len(extensions))
+	for name, x := range extensions {
 		v.Ext[name] = extension(x)
 	}
 	v.Data, v.hasData, v.dataErr = payload(e)
-	return v
 }
 
 // attribute returns the attribute called name and whether the event has it.
@@ -72,8 +85,10 @@ func (v *view) attribute(name string) (any, bool, error) {
 	case "datacontenttype":
 		return v.DataContentType, v.DataContentType != "", nil
 	case "ext":
+		v.open()
 		return v.Ext, true, nil
 	case "data":
+		v.open()
 		return v.Data, v.hasData, v.dataErr
 	default:
 		return nil, false, nil
@@ -96,7 +111,7 @@ func extension(x any) any {
 	return s
 }
 
-func payload(e events.Event) (data any, ok bool, err error) {
+func payload(e *events.Event) (data any, ok bool, err error) {
 	raw := e.Data()
 	if len(raw) == 0 {
 		return nil, false, nil
@@ -104,21 +119,30 @@ func payload(e events.Event) (data any, ok bool, err error) {
 	if !isJSON(e.DataContentType()) {
 		return string(raw), true, nil
 	}
+	data, err = decodeJSON(raw)
+	return data, true, err
+}
+
+// decodeJSON reads one JSON value, with numbers as [number64] has them.
+func decodeJSON(raw []byte) (any, error) {
+	if v, ok := plainJSON(raw); ok {
+		return v, nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		return nil, true, errors.New("event.data is not valid JSON")
+		return nil, errors.New("event.data is not valid JSON")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, true, errors.New("event.data is more than one JSON value")
+		return nil, errors.New("event.data is more than one JSON value")
 	}
-	return numbers(v), true, nil
+	return numbers(v), nil
 }
 
 // isJSON tells whether a content type is JSON; none at all means JSON.
 func isJSON(contentType string) bool {
-	if contentType == "" {
+	if contentType == "" || contentType == "application/json" {
 		return true
 	}
 	t, _, err := mime.ParseMediaType(contentType)
@@ -133,17 +157,7 @@ func isJSON(contentType string) bool {
 func numbers(v any) any {
 	switch v := v.(type) {
 	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i
-		}
-		f, err := v.Float64()
-		if err != nil {
-			return v.String() // beyond float64; only its text is exact
-		}
-		if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-			return int64(f)
-		}
-		return f
+		return number64(string(v))
 	case []any:
 		for i := range v {
 			v[i] = numbers(v[i])
@@ -154,4 +168,19 @@ func numbers(v any) any {
 		}
 	}
 	return v
+}
+
+// number64 is a number of JSON as expressions see it.
+func number64(s string) any {
+	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return i
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return s // beyond float64; only its text is exact
+	}
+	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return int64(f)
+	}
+	return f
 }

@@ -16,7 +16,7 @@ import (
 type ruleLine struct {
 	Rule     string         `json:"rule"`
 	On       []string       `json:"on"`
-	Playbook string         `json:"playbook"`
+	Playbook string         `json:"playbook,omitempty"`
 	Enabled  bool           `json:"enabled"`
 	Terms    []string       `json:"terms,omitempty"`
 	Paused   *control.Pause `json:"paused,omitempty"`
@@ -53,7 +53,10 @@ func (a *app) rulesList(ctx context.Context) error {
 		return nil
 	}
 	for _, r := range set.Rules() {
-		line := ruleLine{Rule: r.Name, On: r.On, Playbook: r.Run.Playbook, Enabled: r.Enabled, Terms: r.Terms()}
+		line := ruleLine{Rule: r.Name, On: r.On, Enabled: r.Enabled, Terms: r.Terms()}
+		if r.Run != nil {
+			line.Playbook = r.Run.Playbook
+		}
 		if p, ok := paused[r.Name]; ok {
 			line.Paused = &p
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,7 @@ type stored struct {
 	events.Event
 	seq     uint64
 	subject string
+	at      time.Time
 }
 
 func (w why) explain(ctx context.Context, name, source string) error {
@@ -92,7 +94,7 @@ func (w why) explain(ctx context.Context, name, source string) error {
 		return err
 	}
 	w.content = dispatch.Content{Set: set, Bundle: bundle}
-	verdicts := set.Explain(e.Event)
+	verdicts := set.Explain(e.Event, e.at)
 	if w.only != "" {
 		if verdicts = only(verdicts, w.only); len(verdicts) == 0 {
 			return fmt.Errorf("there is no rule %s in rule set %s", w.only, set.Digest()[:shortID])
@@ -163,7 +165,7 @@ func (w why) judge(ctx context.Context, sets []dispatch.Activation, e stored, di
 // judgedWith returns the bundle of the jobs that the rules for an event made of
 // it, empty if there are none.
 func (w why) judgedWith(ctx context.Context, set *rules.Set, e stored) (string, error) {
-	for _, v := range set.Match(e.Event) {
+	for _, v := range set.Match(e.Event, e.at) {
 		rec, err := w.queue.Get(ctx, queue.ID(e.Source(), e.ID(), v.Rule.Name, ""))
 		switch {
 		case err == nil:
@@ -197,7 +199,7 @@ func (w why) find(ctx context.Context, name, source string) (stored, []uint64, e
 		if err != nil {
 			continue
 		}
-		s := stored{Event: e, seq: m.Seq, subject: m.Subject}
+		s := stored{Event: e, seq: m.Seq, subject: m.Subject, at: m.Time}
 		if e.ID() == name && (source == "" || e.Source() == source) {
 			found = append(found, s)
 		}
@@ -298,7 +300,7 @@ func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 			}
 		}
 	}
-	if c := v.Clause; c != nil {
+	if c := v.Reason; c != nil {
 		line.Clause, line.Place, line.Missing = c.Text, c.Pos.String(), c.Missing
 		line.Values = make(map[string]any)
 		for _, val := range c.Values {
@@ -354,9 +356,9 @@ func (w why) print(v rules.Verdict, line verdictLine) {
 	default:
 		w.printf("  %s: not fired\n", name)
 	}
-	if v.Clause != nil {
+	if v.Reason != nil {
 		w.printf("    %s: %s\n", line.Place, proc.Printable(line.Clause))
-		for _, val := range v.Clause.Values {
+		for _, val := range v.Reason.Values {
 			shown := "is not there"
 			if !val.Missing {
 				text, err := json.Marshal(val.Value)

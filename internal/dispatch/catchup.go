@@ -240,7 +240,7 @@ func again(log *slog.Logger, rule string, c Content, m bus.Msg) (j queue.Job, ok
 	if err != nil || Forged(m.Subject, e) {
 		return j, false // as the dispatcher has said
 	}
-	v, ok := c.Set.Judge(e, rule)
+	v, ok := c.Set.Judge(e, m.Time, rule)
 	switch {
 	case ok && v.Outcome == rules.Fired:
 		return Job(c, v, e, m.Seq), true

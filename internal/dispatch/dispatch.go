@@ -92,6 +92,9 @@ func (d *Dispatcher) Use(ctx context.Context, c Content) error {
 		return err
 	}
 	for _, r := range c.Set.Rules() {
+		if r.Run == nil {
+			continue
+		}
 		if err := d.queue.Open(ctx, r.Run.Needs, d.lease); err != nil {
 			return fmt.Errorf("rule %s: %w", r.Name, err)
 		}

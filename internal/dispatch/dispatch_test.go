@@ -92,7 +92,7 @@ rules:
 `)
 	e := l.event("com.example.deploy", "e1", "3")
 	hosts := func(a *rules.Action) []string { return []string{"of " + a.Playbook} }
-	j := Job(Content{Set: set, Hosts: hosts}, set.Match(e)[0], e, 1)
+	j := Job(Content{Set: set, Hosts: hosts}, set.Match(e, time.Time{})[0], e, 1)
 	got := queue.Job{
 		Priority: j.Priority, Retry: j.Retry, Concurrency: j.Concurrency, Approval: j.Approval, SharesHosts: j.SharesHosts, Hosts: j.Hosts,
 	}
@@ -113,7 +113,7 @@ func TestCorrelation(t *testing.T) {
 	e := l.event("com.example.deploy", "e1", "1")
 	e.SetExtension(events.ExtCorrelation, "root")
 	set := l.set(deployRules)
-	j := Job(Content{Set: set}, set.Match(e)[0], e, 7)
+	j := Job(Content{Set: set}, set.Match(e, time.Time{})[0], e, 7)
 	if j.CorrelationID != "root" {
 		t.Errorf("correlation id is %q, want that of the event", j.CorrelationID)
 	}

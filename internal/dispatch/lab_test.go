@@ -249,7 +249,7 @@ func (l lab) jobs() map[string]int {
 func (l lab) job(e events.Event, rule string, seq uint64) queue.Job {
 	l.Helper()
 	set := l.set(deployRules)
-	for _, v := range set.Match(e) {
+	for _, v := range set.Match(e, time.Time{}) {
 		if v.Rule.Name == rule {
 			return Job(Content{Set: set, Bundle: "b1"}, v, e, seq)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -30,7 +31,8 @@ type line struct {
 type item struct {
 	msg   jetstream.Msg
 	seq   uint64
-	again bool // it was handed out before
+	at    time.Time // when it was stored
+	again bool      // it was handed out before
 	// content is what it is judged with.
 	content Content
 	log     *slog.Logger // see logger
@@ -94,7 +96,7 @@ func (l *line) add(msg jetstream.Msg) {
 	}
 	seq := meta.Sequence.Stream
 	it := &item{
-		msg: msg, seq: seq, again: meta.NumDelivered > 1, content: l.d.contentFor(seq),
+		msg: msg, seq: seq, at: meta.Timestamp, again: meta.NumDelivered > 1, content: l.d.contentFor(seq),
 		log: l.d.log, judged: make(chan struct{}),
 	}
 	l.inHand <- struct{}{}
@@ -130,7 +132,7 @@ func (it *item) judge() {
 		it.settle = it.msg.Ack
 		return
 	}
-	for _, v := range it.content.Set.Match(e) {
+	for _, v := range it.content.Set.Match(e, it.at) {
 		switch v.Outcome {
 		case rules.Fired:
 			it.jobs = append(it.jobs, job{Job: Job(it.content, v, e, it.seq), rule: v.Rule})

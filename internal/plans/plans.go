@@ -51,6 +51,9 @@ func Read(ctx context.Context, dir string, set *rules.Set) (*Plans, error) {
 		}
 	}
 	for _, r := range set.Rules() {
+		if r.Run == nil {
+			continue
+		}
 		missing := false
 		for _, name := range []string{r.Run.Playbook, r.Run.Inventory} {
 			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err != nil {

@@ -82,6 +82,12 @@ var runTypes = map[string]func(*rapid.T) any{
 			From: uint64(count.Draw(t, "from")),
 		}
 	},
+	events.TypeNotificationFailed: func(t *rapid.T) any {
+		return events.NotificationFailed{
+			ID: text.Draw(t, "id"), To: text.Draw(t, "to"), Rule: text.Draw(t, "rule"), Subject: text.Draw(t, "subject"),
+			Reason: text.Draw(t, "reason"), Attempts: uint64(count.Draw(t, "attempts")), At: when.Draw(t, "at"),
+		}
+	},
 }
 
 // Whatever we put into the data fits the published schema, and readers get back

@@ -41,6 +41,8 @@ const (
 	TypeHostProvisioned  = "dev.jet-bus.host.provisioned.v1"
 	TypeSourceFailed     = "dev.jet-bus.source.failed.v1"
 	TypeStoreRewound     = "dev.jet-bus.store.rewound.v1"
+
+	TypeNotificationFailed = "dev.jet-bus.notification.failed.v1"
 )
 
 // Names of the extension attributes that jet-bus sets and reads.
@@ -200,6 +202,7 @@ func Types() []TypeInfo {
 		{Type: TypeHostProvisioned, Doc: "A host was created by its provisioner."},
 		{Type: TypeSourceFailed, Doc: "A source of events cannot do its work."},
 		{Type: TypeStoreRewound, Doc: "The store had lost what it had accepted, and its operator accepted the loss."},
+		{Type: TypeNotificationFailed, Doc: "A message to people could not be sent and was given up."},
 	}
 	for i := range infos {
 		infos[i].Schema = schemaOf(infos[i].Type)

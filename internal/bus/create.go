@@ -57,8 +57,13 @@ func (b *Bus) Create(ctx context.Context, l Limits) error {
 		if err := b.replaceWakeups(ctx, c); err != nil {
 			return err
 		}
-		if c.Name == StreamRuns {
-			l.RunsMaxBytes = c.MaxBytes // the outputs have a part of that
+		switch c.Name { // of which others have a part
+		case StreamEvents:
+			l.EventsMaxBytes = c.MaxBytes
+		case StreamRuns:
+			l.RunsMaxBytes = c.MaxBytes
+		case StreamNotify:
+			c.MaxBytes = l.EventsMaxBytes / notifyFraction
 		}
 		if err := answered(ctx, func(ctx context.Context) error {
 			_, err := b.JS.CreateOrUpdateStream(ctx, c)

@@ -20,6 +20,9 @@ const (
 	// on run.>, and the locks that jobs hold on lock.>. They share a stream
 	// because an atomic batch and an expected sequence reach no further.
 	StreamRuns = "RUNS"
+	// StreamNotify holds what people are to be told, on subjects notify.>, until
+	// that is done or given up.
+	StreamNotify = "NOTIFY"
 )
 
 // The buckets and the object store.
@@ -69,6 +72,8 @@ const (
 	AllLocks = prefixLock + ">"
 	// AllEvents selects every event on EVENTS.
 	AllEvents = prefixEvents + ">"
+	// AllNotify selects every message on NOTIFY.
+	AllNotify = prefixNotify + ">"
 )
 
 // The classes of events: who may publish them.
@@ -92,6 +97,10 @@ const (
 	duplicateWindow = 2 * time.Minute
 	// maxWaiting bounds the jobs that wait in JOBS.
 	maxWaiting = 1_000_000
+	// maxNotify bounds the messages that wait in NOTIFY, together with a part of
+	// what events may take.
+	maxNotify      = 10_000
+	notifyFraction = 16
 	// markerTTL is how long watchers of a bucket can see that a key expired.
 	markerTTL = time.Minute
 	// configHistory is how many values of a config key are kept.
@@ -105,6 +114,7 @@ const (
 	prefixLock   = "lock."
 	prefixCancel = "cancel."
 	prefixLive   = "live."
+	prefixNotify = "notify."
 )
 
 // EventSubject is where an event of this class and CloudEvents type is stored:
@@ -138,6 +148,9 @@ func JobOf(subject string) string {
 
 // AllOfJob selects all that RUNS holds of a job.
 func AllOfJob(job string) string { return prefixRun + Token(job) + ".>" }
+
+// NotifySubject is where messages for a target of notifications wait: notify.<target>.
+func NotifySubject(target string) string { return prefixNotify + Token(target) }
 
 // HostLockSubject is the lock on a host: lock.host.<host>.
 func HostLockSubject(host string) string { return prefixLock + "host." + Token(host) }
@@ -213,6 +226,22 @@ func streamConfigs(l Limits) []jetstream.StreamConfig {
 			AllowRollup:        true,
 			AllowDirect:        true,
 			RePublish:          republish(prefixRun),
+		},
+		{
+			Name:              StreamNotify,
+			Description:       "messages to people that are not sent yet",
+			Subjects:          []string{AllNotify},
+			Retention:         jetstream.WorkQueuePolicy,
+			Discard:           jetstream.DiscardNew,
+			MaxConsumers:      -1,
+			MaxMsgs:           maxNotify,
+			MaxMsgsPerSubject: -1,
+			MaxBytes:          l.EventsMaxBytes / notifyFraction,
+			MaxMsgSize:        64 << 10,
+			Storage:           jetstream.FileStorage,
+			Replicas:          l.Replicas,
+			Duplicates:        duplicateWindow,
+			AllowDirect:       true,
 		},
 	}
 }

@@ -3,11 +3,13 @@ package busd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/plans"
 	"github.com/jet-bus/jet-bus/rules"
 )
@@ -15,7 +17,8 @@ import (
 // loaded is a content directory, read and found to be sound.
 type loaded struct {
 	dispatch.Content
-	bundle content.Bundle
+	bundle  content.Bundle
+	targets *notify.Targets
 }
 
 // load reads the content directory: its rules as one set, all of it as a bundle.
@@ -48,9 +51,12 @@ func load(ctx context.Context, dir string) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	p, err := plans.Read(ctx, unpacked, set)
-	if err != nil {
+	p, plansErr := plans.Read(ctx, unpacked, set)
+	targets, targetsErr := notify.Read(os.DirFS(unpacked), set)
+	if err := errors.Join(plansErr, targetsErr); err != nil {
 		return loaded{}, err
 	}
-	return loaded{Content: dispatch.Content{Set: set, Bundle: bundle.Digest, Hosts: p.Hosts}, bundle: bundle}, nil
+	return loaded{
+		Content: dispatch.Content{Set: set, Bundle: bundle.Digest, Hosts: p.Hosts}, bundle: bundle, targets: targets,
+	}, nil
 }

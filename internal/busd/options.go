@@ -7,11 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
@@ -127,18 +127,7 @@ func readSecret(dir, file string) ([]byte, error) {
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(dir, file)
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("secret file %s can be read by others; chmod 600 it", file)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
-	}
-	return []byte(strings.TrimRight(string(data), "\r\n")), nil
+	return proc.ReadSecret(file)
 }
 
 // loopback reports whether an address is reachable from this machine only.

@@ -19,6 +19,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/internal/runner"
@@ -38,6 +39,7 @@ type Process struct {
 	log        *slog.Logger
 	server     *busserver.Server
 	dispatcher *dispatch.Dispatcher
+	notifier   *notify.Sender
 	runnerBus  *bus.Bus
 	runner     *runner.Runner
 	listener   net.Listener
@@ -118,6 +120,7 @@ func (p *Process) startServer(ctx context.Context) error {
 	}
 	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
 	p.dispatcher.Name = p.o.Name
+	p.notifier = notify.NewSender(p.Bus, p.log)
 	return nil
 }
 
@@ -181,7 +184,11 @@ func (p *Process) use(ctx context.Context, c loaded) error {
 	if err := content.Put(ctx, store, c.bundle); err != nil {
 		return err
 	}
-	return p.dispatcher.Use(ctx, c.Content)
+	if err := p.dispatcher.Use(ctx, c.Content); err != nil {
+		return err
+	}
+	p.notifier.Use(c.targets)
+	return nil
 }
 
 // Reload reads the content directory again. A faulty one changes nothing.
@@ -272,7 +279,7 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 11)
+	errs := make(chan error, 12)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -291,6 +298,7 @@ func (p *Process) Run(ctx context.Context) error {
 	alone("resume rules", "resume", p.dispatcher.CatchUp)
 	alone("hand events out again", "redeliver", p.dispatcher.Redeliver)
 	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
+	start("send notifications", p.whileSound("send notifications", p.notifier.Run))
 	start("serve webhooks", p.serveHTTP)
 	if p.server != nil {
 		start("keep the store", p.watchStore)

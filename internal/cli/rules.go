@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/plans"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/rules"
@@ -32,8 +34,8 @@ func (a *app) rulesCheckCommand() *cobra.Command {
 		Use:   "check [DIR]",
 		Short: "Check the rules of a content directory, and what they run",
 		Long: `check loads rules/ of a content directory (the current one by default) as
-jet-bus would, reads every playbook and inventory a rule names, and reports all
-faults with their places. An inventory that is a program is not asked.
+jet-bus would, reads every playbook and inventory a rule names and the targets
+of notifications in notify.yml, and reports all faults with their places. An inventory that is a program is not asked.
 
 Exit codes: 0 no fault, 1 faults, 2 wrong usage.`,
 		Args: cobra.MaximumNArgs(1),
@@ -55,7 +57,9 @@ func (a *app) rulesCheck(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := plans.Read(ctx, dir, set); err != nil {
+	_, plansErr := plans.Read(ctx, dir, set)
+	_, targetsErr := notify.Read(os.DirFS(dir), set)
+	if err := errors.Join(plansErr, targetsErr); err != nil {
 		return err
 	}
 	if a.json {

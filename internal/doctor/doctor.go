@@ -76,6 +76,7 @@ func Examine(ctx context.Context, b *bus.Bus, o Options) []Finding {
 		{"jobs", e.running},
 		{"runners", e.runners},
 		{"queues", e.queues},
+		{"notify", e.notifications},
 		{"paused", e.paused},
 	} {
 		e.check = c.name

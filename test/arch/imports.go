@@ -23,6 +23,7 @@ var imports = map[string][]string{
 	"internal/control":        {"events", "internal/bus"},
 	"internal/queue":          {"events", "internal/bus", "internal/control"},
 	"internal/backup":         {"internal/bus"},
+	"internal/notify":         {"events", "internal/bus", "internal/proc", "internal/strictyaml", "rules"},
 	"internal/doctor":         {"internal/bus", "internal/control", "internal/dispatch", "internal/queue"},
 	"internal/dispatch":       {"events", "internal/bus", "internal/control", "internal/queue", "rules"},
 	"internal/content":        {},
@@ -63,7 +64,7 @@ var imports = map[string][]string{
 	"internal/busd": {
 		"engine", "engine/conn", "engine/conn/local", "engine/inventory", "events", "examples", "internal/access",
 		"internal/backup", "internal/bus", "internal/bus/busserver", "internal/content", "internal/control",
-		"internal/dispatch", "internal/hosts", "internal/plans",
+		"internal/dispatch", "internal/hosts", "internal/notify", "internal/plans",
 		"internal/proc", "internal/queue", "internal/report", "internal/runner",
 		"internal/source/webhook", "internal/strictyaml", "internal/web", "modules", "rules",
 	},
@@ -75,7 +76,7 @@ var imports = map[string][]string{
 	"internal/cli": {
 		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/backup",
 		"internal/bus", "internal/content", "internal/control", "internal/dispatch", "internal/doctor", "internal/hosts",
-		"internal/plans", "internal/proc",
+		"internal/notify", "internal/plans", "internal/proc",
 		"internal/queue", "internal/reference", "internal/report", "internal/runner", "internal/strictyaml",
 		"modules", "rules",
 	},

@@ -97,6 +97,8 @@ func roles() []access {
 					"$JS.API.CONSUMER.INFO.EVENTS.dispatch",
 					"$JS.API.STREAM.INFO.JOBS",
 					"$JS.API.CONSUMER.INFO.JOBS.*",
+					// How many messages to people wait, not what they say.
+					"$JS.API.STREAM.INFO.NOTIFY",
 				},
 			),
 			sub: []string{"_INBOX_viewer_{{name()}}.>", "live.>"},

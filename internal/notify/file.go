@@ -1,0 +1,187 @@
+package notify
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"net/mail"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
+)
+
+// fileDoc is the form of notify.yml.
+type fileDoc struct {
+	Targets map[string]targetDoc `yaml:"targets,required"`
+}
+
+type targetDoc struct {
+	strictyaml.Pos
+	Webhook *webhookDoc `yaml:"webhook"`
+	Email   *emailDoc   `yaml:"email"`
+}
+
+type webhookDoc struct {
+	strictyaml.Pos
+	URL       string            `yaml:"url"`
+	URLFile   string            `yaml:"url_file"`
+	Method    string            `yaml:"method"`
+	Headers   map[string]string `yaml:"headers"`
+	TokenFile string            `yaml:"token_file"`
+	Body      string            `yaml:"body"`
+	Timeout   *time.Duration    `yaml:"timeout"`
+}
+
+type emailDoc struct {
+	strictyaml.Pos
+	To           []string       `yaml:"to,required"`
+	From         string         `yaml:"from,required"`
+	Server       string         `yaml:"server,required"`
+	User         string         `yaml:"user"`
+	PasswordFile string         `yaml:"password_file"`
+	TLS          string         `yaml:"tls"`
+	Timeout      *time.Duration `yaml:"timeout"`
+}
+
+func (d targetDoc) target(name string) (*target, error) {
+	t := &target{name: name}
+	var err error
+	switch {
+	case (d.Webhook == nil) == (d.Email == nil):
+		return nil, d.Errorf("target %s: must be either a webhook or an email", name)
+	case d.Webhook != nil:
+		t.timeout, err = timeout(d.Webhook.Pos, d.Webhook.Timeout, webhookTimeout)
+		t.webhook = &webhook{target: name}
+		return t, errors.Join(err, d.Webhook.fill(t.webhook))
+	default:
+		t.timeout, err = timeout(d.Email.Pos, d.Email.Timeout, emailTimeout)
+		t.email = &email{}
+		return t, errors.Join(err, d.Email.fill(t.email))
+	}
+}
+
+func timeout(at strictyaml.Pos, given *time.Duration, otherwise time.Duration) (time.Duration, error) {
+	if given == nil {
+		return otherwise, nil
+	}
+	if *given < minTimeout || *given > maxTimeout {
+		return 0, at.Errorf("timeout must be %s to %s, not %s", minTimeout, maxTimeout, *given)
+	}
+	return *given, nil
+}
+
+// fill checks a webhook and takes it over. No fault shows the URL.
+func (d webhookDoc) fill(w *webhook) error {
+	var errs []error
+	w.tokenFile, w.urlFile = d.TokenFile, d.URLFile
+	w.method = cmp.Or(d.Method, http.MethodPost)
+	w.body = body(cmp.Or(d.Body, string(bodyJSON)))
+	w.headers = make(http.Header)
+	if (d.URL == "") == (d.URLFile == "") {
+		errs = append(errs, d.Errorf("a webhook needs either a url or a url_file"))
+	} else if d.URL != "" {
+		u, err := parseURL(d.URL, d.TokenFile != "")
+		if err != nil {
+			errs = append(errs, d.Pos.Wrap(err))
+		}
+		w.url = u
+	}
+	errs = append(errs, absolute(d.Pos, "url_file", d.URLFile), absolute(d.Pos, "token_file", d.TokenFile))
+	if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, w.method) {
+		errs = append(errs, d.Errorf("method must be POST, PUT or PATCH, not %q", w.method))
+	}
+	if !slices.Contains([]body{bodyJSON, bodySlack, bodyText}, w.body) {
+		errs = append(errs, d.Errorf("body must be json, slack or text, not %q", w.body))
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
+		switch key := http.CanonicalHeaderKey(name); {
+		case key == "Authorization":
+			errs = append(errs, d.Errorf("headers: Authorization is a secret; put the token into a file, and name that as token_file"))
+		case slices.Contains([]string{"Content-Length", "Content-Type", "Host", headerID, "Transfer-Encoding", "Connection"}, key):
+			errs = append(errs, d.Errorf("headers: %s is set by jet-bus itself", key))
+		case name == "" || strings.ContainsFunc(name, notInToken) || strings.ContainsFunc(d.Headers[name], notInLine):
+			errs = append(errs, d.Errorf("headers: %q is no name of a header, or its value has control characters", name))
+		default:
+			w.headers.Set(name, d.Headers[name])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// notInToken tells what the name of a header cannot have.
+func notInToken(r rune) bool {
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
+
+func notInLine(r rune) bool { return unicode.IsControl(r) || r > unicode.MaxASCII }
+
+func (d emailDoc) fill(e *email) error {
+	var errs []error
+	e.user, e.passwordFile = d.User, d.PasswordFile
+	e.tls = tlsMode(cmp.Or(d.TLS, string(startTLS)))
+	from, err := mailbox(d.From)
+	if err != nil {
+		errs = append(errs, d.Errorf("from: %w", err))
+	}
+	e.from = from
+	for _, s := range d.To {
+		to, err := mailbox(s)
+		if err != nil {
+			errs = append(errs, d.Errorf("to: %w", err))
+		}
+		e.to = append(e.to, to)
+	}
+	if n := len(d.To); n == 0 || n > maxRecipients {
+		errs = append(errs, d.Errorf("to must name 1 to %d addresses, not %d", maxRecipients, n))
+	}
+	host, port, err := net.SplitHostPort(d.Server)
+	if err != nil || host == "" || port == "" {
+		errs = append(errs, d.Errorf("server must be HOST:PORT, such as smtp.example.com:587, not %q", d.Server))
+	}
+	e.server, e.host = d.Server, host
+	switch e.tls {
+	case startTLS, implicitTLS:
+	case noTLS:
+		if d.User != "" && !loopback(host) {
+			errs = append(errs, d.Errorf("tls: none would send the password in the clear; use starttls or implicit, or leave out user"))
+		}
+	default:
+		errs = append(errs, d.Errorf("tls must be starttls, implicit or none, not %q", d.TLS))
+	}
+	if (d.User == "") != (d.PasswordFile == "") {
+		errs = append(errs, d.Errorf("user and password_file go together"))
+	}
+	if strings.ContainsFunc(d.User, notInLine) {
+		errs = append(errs, d.Errorf("user must be printable ASCII"))
+	}
+	return errors.Join(append(errs, absolute(d.Pos, "password_file", d.PasswordFile))...)
+}
+
+func mailbox(s string) (*mail.Address, error) {
+	a, err := mail.ParseAddress(s)
+	if err != nil || strings.ContainsFunc(a.Address, notInLine) || strings.ContainsFunc(a.Name, unicode.IsControl) {
+		return &mail.Address{}, errors.New("not an address such as ops@example.com: " + strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return ' '
+			}
+			return r
+		}, s))
+	}
+	return a, nil
+}
+
+// absolute refuses a file that would be looked for in the content: that is handed
+// to runners.
+func absolute(at strictyaml.Pos, key, file string) error {
+	if file == "" || filepath.IsAbs(file) {
+		return nil
+	}
+	return at.Errorf("%s must be an absolute path on the machine of jet-bus, not %q: content is handed to runners", key, file)
+}

@@ -20,7 +20,7 @@ func TestDocs(t *testing.T) {
 		found := 0
 		for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
 			block, _, _ = strings.Cut(block, "```\n")
-			if !strings.HasPrefix(block, "rules:") {
+			if !strings.HasPrefix(block, "rules:") && !strings.Contains(block, "\nrules:") {
 				continue
 			}
 			found++

@@ -25,7 +25,7 @@ func (a *app) rulesCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.rulesList(cmd.Context()) },
 	}
-	cmd.AddCommand(a.rulesCheckCommand(), a.rulesPauseCommand(), a.rulesResumeCommand())
+	cmd.AddCommand(a.rulesCheckCommand(), a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesImportCommand())
 	return cmd
 }
 

@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"internal/doctor":         {"internal/bus", "internal/control", "internal/dispatch", "internal/queue"},
 	"internal/dispatch":       {"events", "internal/bus", "internal/control", "internal/queue", "rules"},
 	"internal/content":        {},
+	"internal/rulebook":       {"internal/strictyaml"},
 	"internal/source/webhook": {"events"},
 	"internal/web":            {"events", "internal/bus", "internal/queue"},
 
@@ -77,8 +78,8 @@ var imports = map[string][]string{
 		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/backup",
 		"internal/bus", "internal/content", "internal/control", "internal/dispatch", "internal/doctor", "internal/hosts",
 		"internal/notify", "internal/plans", "internal/proc",
-		"internal/queue", "internal/reference", "internal/report", "internal/runner", "internal/strictyaml",
-		"modules", "rules",
+		"internal/queue", "internal/reference", "internal/report", "internal/rulebook", "internal/runner",
+		"internal/strictyaml", "modules", "rules",
 	},
 	"cmd/jet":        {"internal/cli", "internal/proc"},
 	"cmd/jet-bus":    {"internal/busd", "internal/proc"},

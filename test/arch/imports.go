@@ -17,6 +17,9 @@ var imports = map[string][]string{
 	// Events.
 	"events":                  {},
 	"rules":                   {"events", "internal/strictyaml"},
+	"internal/simulate":       {"events", "rules"},
+	"internal/rulecase":       {"events", "internal/simulate", "internal/strictyaml", "rules"},
+	"internal/rulegraph":      {"rules"},
 	"internal/bus":            {"events"},
 	"internal/bus/busserver":  {"internal/bus"},
 	"internal/bus/bustest":    {"internal/bus", "internal/bus/busserver"},
@@ -59,7 +62,7 @@ var imports = map[string][]string{
 	"internal/reference": {"engine", "internal/strictyaml"},
 
 	// Where both halves meet: what a run says as events, and the processes.
-	"internal/plans":  {"engine", "engine/inventory", "internal/queue", "modules", "rules"},
+	"internal/plans":  {"engine", "engine/inventory", "internal/queue", "internal/strictyaml", "modules", "rules"},
 	"internal/report": {"engine", "events", "internal/proc"},
 	"internal/access": {"internal/bus", "internal/proc"},
 	"internal/busd": {
@@ -78,8 +81,8 @@ var imports = map[string][]string{
 		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/backup",
 		"internal/bus", "internal/content", "internal/control", "internal/dispatch", "internal/doctor", "internal/hosts",
 		"internal/notify", "internal/plans", "internal/proc",
-		"internal/queue", "internal/reference", "internal/report", "internal/rulebook", "internal/runner",
-		"internal/strictyaml", "modules", "rules",
+		"internal/queue", "internal/reference", "internal/report", "internal/rulebook", "internal/rulecase",
+		"internal/rulegraph", "internal/runner", "internal/simulate", "internal/strictyaml", "modules", "rules",
 	},
 	"cmd/jet":        {"internal/cli", "internal/proc"},
 	"cmd/jet-bus":    {"internal/busd", "internal/proc"},

@@ -76,6 +76,13 @@ var runTypes = map[string]func(*rapid.T) any{
 			From: uint64(count.Draw(t, "from")), Since: when.Draw(t, "since"),
 		}
 	},
+	events.TypeRulesRefused: func(t *rapid.T) any {
+		return events.RulesRefused{
+			By: text.Draw(t, "by"), Content: text.Draw(t, "content"), Revision: text.Draw(t, "revision"), From: text.Draw(t, "from"),
+			Bundle: text.Draw(t, "bundle"), Reason: text.Draw(t, "reason"), Faults: rapid.SliceOfN(text, 1, 5).Draw(t, "faults"),
+			More: count.Draw(t, "more"), InForce: text.Draw(t, "in force"),
+		}
+	},
 	events.TypeRuleResumed: func(t *rapid.T) any {
 		return events.RuleResumed{
 			Rule: text.Draw(t, "rule"), By: text.Draw(t, "by"), Skipped: flag.Draw(t, "skipped"),

@@ -37,6 +37,7 @@ const (
 	TypeRuleFired        = "dev.jet-bus.rule.fired.v1"
 	TypeRulePaused       = "dev.jet-bus.rule.paused.v1"
 	TypeRuleResumed      = "dev.jet-bus.rule.resumed.v1"
+	TypeRulesRefused     = "dev.jet-bus.rules.refused.v1"
 	TypeReleasePublished = "dev.jet-bus.release.published.v1"
 	TypeHostProvisioned  = "dev.jet-bus.host.provisioned.v1"
 	TypeSourceFailed     = "dev.jet-bus.source.failed.v1"
@@ -198,6 +199,7 @@ func Types() []TypeInfo {
 		{Type: TypeRuleFired, Doc: "A rule matched an event and made its jobs."},
 		{Type: TypeRulePaused, Doc: "A rule was paused and makes no jobs until it is resumed."},
 		{Type: TypeRuleResumed, Doc: "A paused rule was resumed."},
+		{Type: TypeRulesRefused, Doc: "Newer content has faults, and what was in force stays so."},
 		{Type: TypeReleasePublished, Doc: "A watched repository has a new release."},
 		{Type: TypeHostProvisioned, Doc: "A host was created by its provisioner."},
 		{Type: TypeSourceFailed, Doc: "A source of events cannot do its work."},

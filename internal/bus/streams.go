@@ -54,6 +54,11 @@ const (
 	// KeyDurability is the key of what an accepted event survives: "power" or
 	// "process", as jet-bus was last started.
 	KeyDurability = "durability"
+	// KeyPinned is the key of the content that stays in force whatever is newer.
+	KeyPinned = "pinned"
+	// KeyRefused begins the keys of the content that was refused last, one for each
+	// jet-bus: refused.<name>.
+	KeyRefused = "refused"
 	// ConsumerDispatch is the consumer on EVENTS that hands events to the rules.
 	ConsumerDispatch = "dispatch"
 	// AllStates selects the states of all jobs on RUNS.

@@ -26,16 +26,17 @@ import (
 
 // flags are those of the server command.
 type flags struct {
-	data, content, listen, http string
-	durability, hooks           string
-	cert, key                   string
-	nats, creds, ca             string
-	replicas                    int
-	insecure, dev, verbose      bool
-	acceptLoss                  bool
-	maxStore                    proc.Size
-	lease                       time.Duration
-	hosts                       hosts.Flags
+	data, listen, http     string
+	content                contentFlags
+	durability, hooks      string
+	cert, key              string
+	nats, creds, ca        string
+	replicas               int
+	insecure, dev, verbose bool
+	acceptLoss             bool
+	maxStore               proc.Size
+	lease                  time.Duration
+	hosts                  hosts.Flags
 }
 
 // Main is the jet-bus command. It returns the exit code.
@@ -48,8 +49,9 @@ func Main(ctx context.Context, env proc.Env) int {
 of its content directory, and makes jobs that runners claim.
 
 On first start it makes its keys and the credentials for runners and operators
-in the data directory. SIGHUP reads the content directory again; a faulty one
-changes nothing. SIGINT and SIGTERM stop it in order.
+in the data directory. The content directory is watched, or a git repository
+looked at, and what is new comes into force as a whole; what is faulty changes
+nothing. SIGHUP has the content read at once. SIGINT and SIGTERM stop it in order.
 
 With --nats it uses a nats-server cluster instead (see jet-bus cluster init), which
 several jet-bus may share.
@@ -60,14 +62,14 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.exclusive(cmd.Flags().Changed); err != nil {
+			if err := errors.Join(f.exclusive(cmd.Flags().Changed), f.content.check(cmd.Flags().Changed)); err != nil {
 				return err
 			}
 			return f.serve(cmd.Context(), env)
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.content, "content", "", "`directory` with rules/, playbooks/, inventory/ and what they need (required)")
+	f.content.bind(cmd)
 	cmd.PersistentFlags().StringVar(&f.data, "data", "", "`directory` of all state (default $JET_DATA, else /var/lib/jet-bus for root, ~/.local/share/jet-bus for others)")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:4222", "`address` of the bus, for runners and operators")
 	fl.StringVar(&f.http, "http", "127.0.0.1:4280", "`address` of the webhooks and the status page")
@@ -88,11 +90,8 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 }
 
 func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
-	if f.content == "" {
-		return proc.Usagef("say with --content which directory has the rules and playbooks")
-	}
 	o := Options{
-		Data: cmp.Or(f.data, access.DataDir(env)), Content: f.content, Listen: f.listen, HTTP: f.http,
+		Data: cmp.Or(f.data, access.DataDir(env)), Listen: f.listen, HTTP: f.http,
 		TLSCert: f.cert, TLSKey: f.key, Insecure: f.insecure, MaxStore: int64(f.maxStore),
 		Lease: queue.Timing{Lease: f.lease}, AcceptLoss: f.acceptLoss,
 	}
@@ -139,6 +138,12 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	hooks := cmp.Or(f.hooks, filepath.Join(o.Data, "hooks.yml"))
 	o.Hooks, err = LoadHooks(hooks)
 	if err != nil && (f.hooks != "" || !errors.Is(err, fs.ErrNotExist)) {
+		return err
+	}
+	if err := f.content.fill(env, &o); err != nil {
+		return err
+	}
+	if err := o.Git.checkHook(o.Hooks); err != nil {
 		return err
 	}
 	if f.nats != "" {

@@ -6,57 +6,194 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/plans"
+	"github.com/jet-bus/jet-bus/internal/repo"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
-// loaded is a content directory, read and found to be sound.
+// loaded is content, read and found to be sound.
 type loaded struct {
 	dispatch.Content
 	bundle  content.Bundle
 	targets *notify.Targets
 }
 
-// load reads the content directory: its rules as one set, all of it as a bundle.
-// All faults are reported, those of playbooks and inventories too: a job that is
-// bound to fail is better never made.
-func load(ctx context.Context, dir string) (loaded, error) {
+// contentSource is where content comes from, and what has become of it.
+type contentSource struct {
+	dir  string     // the directory, empty if there is
+	repo *repo.Repo // the repository
+	// pull asks for a look at once.
+	pull chan struct{}
+
+	// reading is held while the source is looked at, which may take minutes.
+	reading sync.Mutex
+	seen    sighting
+	away    bool // it could not be looked at, and that was told
+
+	// mu is held while content comes into force.
+	mu      sync.Mutex
+	inForce dispatch.Content
+	pin     dispatch.Pin // zero: none
+}
+
+// sighting is what the source had when it was looked at.
+type sighting struct {
+	mark    string // a commit, or the fingerprint of the directory
+	bundle  string
+	refused bool
+}
+
+// troubleError is why a source could not be looked at. Its content may be as good as
+// ever.
+type troubleError struct{ error }
+
+func (e troubleError) Unwrap() error { return e.error }
+
+// newContentSource says where content comes from.
+func newContentSource(o Options) (*contentSource, error) {
+	c := &contentSource{dir: o.Content, pull: make(chan struct{}, 1)}
+	if o.Git != nil {
+		r := o.Git.Options
+		r.Dir = filepath.Join(o.Data, "content-git")
+		var err error
+		if c.repo, err = repo.New(r); err != nil {
+			return nil, fmt.Errorf("content from a repository: %w", err)
+		}
+		c.dir = ""
+	}
+	return c, nil
+}
+
+// mark tells what the source has now from what it had before. It may go over the
+// network.
+func (c *contentSource) mark(ctx context.Context) (mark string, err error) {
+	if c.repo != nil {
+		mark, err = c.repo.Fetch(ctx)
+	} else if err = isDir(c.dir); err == nil {
+		mark, err = content.Fingerprint(ctx, c.dir)
+	}
+	if err != nil {
+		return "", troubleError{err}
+	}
+	return mark, nil
+}
+
+// settled reports whether the source has, as far as is known, nothing new.
+func (c *contentSource) settled(mark string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return mark == c.seen.mark && (c.seen.refused || c.seen.bundle == c.inForce.Bundle)
+}
+
+// origin says where content with this mark comes from.
+func (c *contentSource) origin(mark string) dispatch.Origin {
+	if c.repo != nil {
+		return dispatch.Origin{From: c.repo.String(), Revision: mark}
+	}
+	dir, err := filepath.Abs(c.dir)
+	if err != nil {
+		dir = c.dir
+	}
+	return dispatch.Origin{From: dir}
+}
+
+// startPatience is how long a start waits for a repository where there may be earlier
+// content to go on with.
+const startPatience = 30 * time.Second
+
+// read looks at the source for the first time.
+func (c *contentSource) read(ctx context.Context, earlier bool) (mark string, l loaded, err error) {
+	if earlier && c.repo != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, startPatience)
+		defer cancel()
+	}
+	if mark, err = c.mark(ctx); err == nil {
+		l, err = c.load(ctx, mark)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = troubleError{err}
+	}
+	return mark, l, err
+}
+
+// load reads what the source has: for a repository, the commit that is its mark. If
+// its content has faults, the error comes with as much as is known of it.
+func (c *contentSource) load(ctx context.Context, mark string) (l loaded, err error) {
+	dir := c.dir
+	if c.repo != nil {
+		if dir, err = os.MkdirTemp("", "jet-bus-commit-"); err != nil {
+			return l, troubleError{fmt.Errorf("read content: %w", err)}
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		err = c.repo.Checkout(ctx, mark, dir)
+		l.Origin = c.origin(mark)
+		if _, unfit := errors.AsType[repo.UnfitError](err); err != nil && !unfit {
+			err = troubleError{err}
+		}
+		if err != nil {
+			return l, err
+		}
+	}
+	l, err = load(ctx, dir)
+	l.Origin = c.origin(mark)
+	return l, err
+}
+
+// isDir says what is wrong with a content directory that is none.
+func isDir(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return loaded{}, fmt.Errorf("read content: %w", err)
+		return fmt.Errorf("read content: %w", err)
 	}
 	if !info.IsDir() {
-		return loaded{}, fmt.Errorf("read content: %s is not a directory", dir)
+		return fmt.Errorf("read content: %s is not a directory", dir)
+	}
+	return nil
+}
+
+// load reads a content directory: its rules as one set, all of it as a bundle.
+func load(ctx context.Context, dir string) (loaded, error) {
+	if err := isDir(dir); err != nil {
+		return loaded{}, troubleError{err}
 	}
 	bundle, err := content.Build(ctx, dir)
 	if err != nil {
 		return loaded{}, err
 	}
-	// The rules are read from the bundle, so that what is in force and what
-	// runners get are the same files even if somebody is editing them.
+	return judge(ctx, bundle)
+}
+
+// judge reads what is in a bundle, so that what is in force and what runners get are
+// the same files even if somebody is editing them. All faults are reported, those of
+// playbooks and inventories too: a job that is bound to fail is better never made.
+func judge(ctx context.Context, bundle content.Bundle) (loaded, error) {
+	l := loaded{Content: dispatch.Content{Bundle: bundle.Digest}, bundle: bundle}
 	tmp, err := os.MkdirTemp("", "jet-bus-content-")
 	if err != nil {
-		return loaded{}, fmt.Errorf("read content: %w", err)
+		return l, troubleError{fmt.Errorf("read content: %w", err)}
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 	unpacked, err := content.Unpack(ctx, bytes.NewReader(bundle.Data), bundle.Digest, tmp)
 	if err != nil {
-		return loaded{}, err
+		return l, troubleError{err}
 	}
-	set, err := rules.Load(os.DirFS(unpacked), "rules")
-	if err != nil {
-		return loaded{}, err
+	if l.Set, err = rules.Load(os.DirFS(unpacked), "rules"); err != nil {
+		return l, err
 	}
-	p, plansErr := plans.Read(ctx, unpacked, set)
-	targets, targetsErr := notify.Read(os.DirFS(unpacked), set)
+	found, plansErr := plans.Read(ctx, unpacked, l.Set)
+	targets, targetsErr := notify.Read(os.DirFS(unpacked), l.Set)
 	if err := errors.Join(plansErr, targetsErr); err != nil {
-		return loaded{}, err
+		return l, err
 	}
-	return loaded{
-		Content: dispatch.Content{Set: set, Bundle: bundle.Digest, Hosts: p.Hosts}, bundle: bundle, targets: targets,
-	}, nil
+	l.targets = targets
+	l.Hosts = found.Hosts
+	return l, nil
 }

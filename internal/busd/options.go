@@ -13,6 +13,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
+	"github.com/jet-bus/jet-bus/internal/repo"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
@@ -26,8 +27,12 @@ type Options struct {
 	External *External
 	// Name tells this jet-bus from others on the same bus; empty if there is none.
 	Name string
-	// Content is the directory of rules, playbooks and inventory.
+	// Content is the directory of rules, playbooks and inventory. Watch looks whether it
+	// changes, and puts in force what is new.
 	Content string
+	Watch   bool
+	// Git, if set, is where content comes from instead.
+	Git *Git
 	// Listen is the address of the bus, HTTP that of the webhooks and the status
 	// page; both as host:port, port 0 for any free one.
 	Listen, HTTP string
@@ -56,6 +61,16 @@ type Options struct {
 type RunnerOptions struct {
 	// Dialer connects to hosts.
 	Dialer conn.Dialer
+}
+
+// Git says which repository content comes from.
+type Git struct {
+	// Options say how to reach it; the directory of its clone is filled in.
+	repo.Options
+	// Every is how often it is looked at; zero means at the start, at a reload and at a
+	// delivery to the webhook named Hook.
+	Every time.Duration
+	Hook  string
 }
 
 // hooksFile is the form of hooks.yml.

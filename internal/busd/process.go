@@ -16,7 +16,6 @@ import (
 	"github.com/jet-bus/jet-bus/internal/access"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
-	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/notify"
@@ -46,6 +45,7 @@ type Process struct {
 	http       *http.Server
 	group      *bus.Group // nil if events are stored one by one
 	water      *highWater
+	contents   *contentSource
 }
 
 // Start starts everything but the work: events are accepted and dispatched once
@@ -63,12 +63,18 @@ func Start(ctx context.Context, o Options) (_ *Process, err error) {
 	if !loopback(o.HTTP) && o.TLSCert == "" && !o.Insecure {
 		return nil, fmt.Errorf("webhooks on %s could be reached from other machines without TLS; give --tls-cert and --tls-key, or --insecure to insist", o.HTTP)
 	}
-	// What the operator may have got wrong is read before anything is started.
-	c, err := load(ctx, o.Content)
-	if err != nil {
+	p := &Process{o: o, log: o.Logger}
+	if p.contents, err = newContentSource(o); err != nil {
 		return nil, err
 	}
-	p := &Process{o: o, log: o.Logger}
+	// What the operator may have got wrong is read before anything is started; a bus
+	// that was used before may have content to go on with.
+	used, err := hadStore(o.Data, o.AcceptLoss)
+	earlier := used || err != nil || o.External != nil
+	mark, c, cerr := p.contents.read(ctx, earlier)
+	if cerr != nil && !earlier {
+		return nil, nothingToUse(cerr)
+	}
 	defer func() {
 		if err != nil {
 			p.close(context.WithoutCancel(ctx))
@@ -77,7 +83,7 @@ func Start(ctx context.Context, o Options) (_ *Process, err error) {
 	if err := p.startServer(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.use(ctx, c); err != nil {
+	if err := p.first(ctx, mark, c, cerr); err != nil {
 		return nil, err
 	}
 	if err := p.startHTTP(ctx); err != nil {
@@ -175,31 +181,6 @@ func (p *Process) connect(ctx context.Context, role busserver.Role, name string)
 	return bus.Connect(ctx, bus.Options{Creds: creds, Name: name, InProcess: p.server.InProcess(), Logger: p.log})
 }
 
-// use stores a bundle and puts its rules in force.
-func (p *Process) use(ctx context.Context, c loaded) error {
-	store, err := p.Bus.JS.ObjectStore(ctx, bus.ObjectsBundles)
-	if err != nil {
-		return fmt.Errorf("open the bundle store: %w", err)
-	}
-	if err := content.Put(ctx, store, c.bundle); err != nil {
-		return err
-	}
-	if err := p.dispatcher.Use(ctx, c.Content); err != nil {
-		return err
-	}
-	p.notifier.Use(c.targets)
-	return nil
-}
-
-// Reload reads the content directory again. A faulty one changes nothing.
-func (p *Process) Reload(ctx context.Context) error {
-	c, err := load(ctx, p.o.Content)
-	if err != nil {
-		return err
-	}
-	return p.use(ctx, c)
-}
-
 // publisher stores what is taken in over HTTP.
 type publisher struct {
 	publish func(ctx context.Context, class string, e events.Event) (bus.PubAck, error)
@@ -229,7 +210,7 @@ func (p publisher) PublishEvent(ctx context.Context, e events.Event) (uint64, bo
 }
 
 func (p *Process) startHTTP(ctx context.Context) error {
-	hooks, err := webhook.New(p.o.Hooks, p.publisher(), p.log)
+	hooks, err := webhook.New(p.hooks(), p.publisher(), p.log)
 	if err != nil {
 		return err
 	}
@@ -279,7 +260,7 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 12)
+	errs := make(chan error, 14)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -300,6 +281,8 @@ func (p *Process) Run(ctx context.Context) error {
 	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
 	start("send notifications", p.whileSound("send notifications", p.notifier.Run))
 	start("serve webhooks", p.serveHTTP)
+	start("look for newer content", p.keepContent)
+	start("follow what is pinned", p.followPin)
 	if p.server != nil {
 		start("keep the store", p.watchStore)
 		start("note the high water", func(ctx context.Context) error { return p.water.run(ctx, p.Bus, p.server.Suspect) })

@@ -21,12 +21,13 @@ import (
 func (a *app) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "Show the rules in force, pause and resume them; check, test and explain rule files",
+		Short: "Show the rules in force and before, pause and resume them; check, test and explain rule files",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.rulesList(cmd.Context()) },
 	}
 	cmd.AddCommand(a.rulesCheckCommand(), a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesImportCommand())
 	cmd.AddCommand(a.rulesTestCommand(), a.rulesSimulateCommand(), a.rulesExplainCommand(), a.rulesGraphCommand())
+	cmd.AddCommand(a.rulesHistoryCommand(), a.rulesRollbackCommand())
 	return cmd
 }
 

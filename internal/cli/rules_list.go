@@ -9,6 +9,8 @@ import (
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/control"
+	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
@@ -67,7 +69,19 @@ func (a *app) rulesList(ctx context.Context) error {
 	if a.json {
 		return nil
 	}
-	return table(a.env.Stdout, rows)
+	if err := table(a.env.Stdout, rows); err != nil {
+		return err
+	}
+	all, err := dispatch.Activations(ctx, b)
+	if err != nil {
+		return err
+	}
+	for _, act := range dispatch.InForce(all, math.MaxUint64) {
+		if act.Revision != "" {
+			a.printf("rule set %s is revision %s of %s\n", short(act.RuleSet), short(act.Revision), proc.Printable(act.From))
+		}
+	}
+	return a.contentNotes(ctx, b)
 }
 
 // rulesInForce fetches the rule set that judges events now.

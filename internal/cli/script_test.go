@@ -34,6 +34,7 @@ import (
 //	envsubst FILE               replaces $WORK in a file
 //	bus CONTENT [norunner]      starts jet-bus for the content, with a runner
 //	reload                      reads the content again
+//	released                    waits until content is no longer pinned, and reads it again
 //	forge TYPE ID               stores an event as a publisher without manners would
 //	judged                      waits until every event is judged
 //	job VAR SOURCE EVENT RULE [STATE]
@@ -60,7 +61,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"envsubst": envsubst, "bus": startBus, "reload": reload, "forge": forge, "judged": judged, "job": job, "lines": lines,
+			"envsubst": envsubst, "bus": startBus, "reload": reload, "released": released, "forge": forge, "judged": judged, "job": job, "lines": lines,
 			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "appears": appears,
 		},
 	})
@@ -120,6 +121,11 @@ func reload(ts *testscript.TestScript, neg bool, _ []string) {
 	if err := theBus(ts).Reload(context.Background()); (err != nil) != neg {
 		ts.Fatalf("reload: %v", err)
 	}
+}
+
+func released(ts *testscript.TestScript, _ bool, _ []string) {
+	p := theBus(ts)
+	until(ts, "for content to be let in again", func(ctx context.Context) (bool, error) { return p.Reload(ctx) == nil, nil })
 }
 
 func forge(ts *testscript.TestScript, _ bool, args []string) {

@@ -103,7 +103,7 @@ func (w why) explain(ctx context.Context, name, source string) error {
 	sortVerdicts(verdicts)
 	if !w.json {
 		w.printf("event %s (sequence %d), %s from %s\n", proc.Printable(e.ID()), e.seq, proc.Printable(e.Type()), proc.Printable(e.Source()))
-		w.printf("rule set %s\n", set.Digest()[:shortID])
+		w.printf("rule set %s%s\n", set.Digest()[:shortID], revisionOf(sets, bundle))
 		for _, s := range again {
 			w.printf("the same source and id came again as sequence %d: a duplicate, it made no second job\n", s)
 		}
@@ -132,6 +132,16 @@ func (w why) explain(ctx context.Context, name, source string) error {
 		}
 	}
 	return errors.Join(unread...)
+}
+
+// revisionOf says which commit a bundle came with, if it did with one.
+func revisionOf(sets []dispatch.Activation, bundle string) string {
+	for _, a := range slices.Backward(sets) {
+		if a.Bundle == bundle && a.Revision != "" {
+			return fmt.Sprintf(", revision %.12s of %s", a.Revision, proc.Printable(a.From))
+		}
+	}
+	return ""
 }
 
 // judge returns the rule set, of those that were in force, that judged the event,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -53,6 +54,24 @@ func Fetch(ctx context.Context, store jetstream.ObjectStore, digest, cacheDir st
 	}
 	defer object.Close() //nolint:errcheck // the digest says whether all was read
 	return Unpack(ctx, object, digest, cacheDir)
+}
+
+// Get returns the bundle named digest from the store, as [Put] has stored it; its Files and Size are not filled in.
+// The data is trusted no more than that of [Unpack]. A bundle that the store does not have gives
+// [jetstream.ErrObjectNotFound].
+func Get(ctx context.Context, store jetstream.ObjectStore, digest string) (_ Bundle, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	object, err := get(ctx, store, digest)
+	if err != nil {
+		return Bundle{}, fmt.Errorf("fetching bundle %s: %w", digest, err)
+	}
+	defer object.Close() //nolint:errcheck // only read from
+	data, err := io.ReadAll(io.LimitReader(object, maxArchive))
+	if err != nil {
+		return Bundle{}, fmt.Errorf("fetching bundle %s: %w", digest, err)
+	}
+	return Bundle{Digest: digest, Data: data}, nil
 }
 
 // get asks a few times for a bundle that is not there: on a cluster any replica may

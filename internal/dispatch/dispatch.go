@@ -39,6 +39,17 @@ type Content struct {
 	// Hosts, if set, returns the hosts that an action will touch, sorted; nil if
 	// that cannot be known before it runs. It is called by several goroutines.
 	Hosts func(*rules.Action) []string
+	Origin
+}
+
+// Origin says where content came from.
+type Origin struct {
+	// Revision is the commit, empty for content of a directory: its bundle's digest says which it is.
+	Revision string `json:"revision,omitempty"`
+	// From is the directory or the repository, for people.
+	From string `json:"from,omitempty"`
+	// Pinned is true if it came into force because somebody pinned it, see [Pin].
+	Pinned bool `json:"pinned,omitempty"`
 }
 
 // Activation is the record of a rule set coming into force, kept with its
@@ -51,6 +62,9 @@ type Activation struct {
 	// By is the Name of the dispatcher. One that stopped has recorded an activation
 	// of no set at all.
 	By string `json:"by,omitempty"`
+	Origin
+	// At is when it was recorded; it is not stored.
+	At time.Time `json:"-"`
 }
 
 // Dispatcher makes jobs of events. Use must be called before Run and CatchUp.
@@ -106,7 +120,7 @@ func (d *Dispatcher) Use(ctx context.Context, c Content) error {
 	}
 	d.content = c
 	d.log.Info("rule set in force", slog.String("rule_set", c.Set.Digest()), slog.Int("rules", len(c.Set.Rules())),
-		slog.String("bundle", c.Bundle))
+		slog.String("bundle", c.Bundle), slog.String("revision", c.Revision))
 	return nil
 }
 
@@ -121,7 +135,7 @@ func (d *Dispatcher) record(ctx context.Context, cons jetstream.Consumer, c Cont
 	}
 	// Events that were handed out and not judged yet will be by this set.
 	since := max(d.judged, info.AckFloor.Stream) + 1
-	a := Activation{RuleSet: c.Set.Digest(), Bundle: c.Bundle, Since: since, By: d.Name}
+	a := Activation{RuleSet: c.Set.Digest(), Bundle: c.Bundle, Since: since, By: d.Name, Origin: c.Origin}
 	own, other := last(all, d.Name)
 	if d.Name != "" && other.By != "" && (other.RuleSet != a.RuleSet || other.Bundle != a.Bundle) {
 		d.log.Warn("another jet-bus has other content; each judges the events it takes with its own",
@@ -161,6 +175,7 @@ func Activations(ctx context.Context, b *bus.Bus) ([]Activation, error) {
 		if err := json.Unmarshal(m.Data, &a); err != nil {
 			return nil, fmt.Errorf("decode the rule set at sequence %d: %w", m.Seq, err)
 		}
+		a.At = m.Time
 		out = append(out, a)
 	}
 	return out, nil

@@ -72,6 +72,7 @@ func Examine(ctx context.Context, b *bus.Bus, o Options) []Finding {
 		{"disk", e.disk},
 		{"durability", e.durability},
 		{"rules", e.rules},
+		{"content", e.content},
 		{"events", e.events},
 		{"jobs", e.running},
 		{"runners", e.runners},

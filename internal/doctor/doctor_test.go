@@ -99,6 +99,7 @@ func TestBare(t *testing.T) {
 	want(t, found, "fill", OK, "EVENTS holds 0 messages and is full to 0 % of 1024 MiB")
 	want(t, found, "durability", Warning, "not known")
 	want(t, found, "rules", Fault, "no rule set was ever in force")
+	want(t, found, "content", OK, "none was refused, and none is pinned")
 	want(t, found, "events", Fault, "nobody hands events to the rules")
 	want(t, found, "jobs", OK, "none yet")
 	want(t, found, "runners", Warning, "none is alive")

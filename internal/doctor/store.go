@@ -140,6 +140,10 @@ func (e *examination) rules(ctx context.Context) error {
 	} else if err != nil {
 		return fmt.Errorf("look up the content in force: %w", err)
 	}
-	e.ok("set %.12s with content %.12s is in force since event %d", last.RuleSet, last.Bundle, last.Since)
+	revision := ""
+	if last.Revision != "" {
+		revision = fmt.Sprintf(" of revision %.12s", last.Revision)
+	}
+	e.ok("set %.12s with content %.12s%s is in force since event %d", last.RuleSet, last.Bundle, revision, last.Since)
 	return nil
 }

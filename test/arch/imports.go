@@ -31,6 +31,7 @@ var imports = map[string][]string{
 	"internal/dispatch":       {"events", "internal/bus", "internal/control", "internal/queue", "rules"},
 	"internal/content":        {},
 	"internal/rulebook":       {"internal/strictyaml"},
+	"internal/repo":           {"internal/content"},
 	"internal/source/webhook": {"events"},
 	"internal/web":            {"events", "internal/bus", "internal/queue"},
 
@@ -69,7 +70,7 @@ var imports = map[string][]string{
 		"engine", "engine/conn", "engine/conn/local", "engine/inventory", "events", "examples", "internal/access",
 		"internal/backup", "internal/bus", "internal/bus/busserver", "internal/content", "internal/control",
 		"internal/dispatch", "internal/hosts", "internal/notify", "internal/plans",
-		"internal/proc", "internal/queue", "internal/report", "internal/runner",
+		"internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
 		"internal/source/webhook", "internal/strictyaml", "internal/web", "modules", "rules",
 	},
 	"internal/runner": {

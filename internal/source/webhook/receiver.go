@@ -55,6 +55,7 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 		err = refusalError{http.StatusTooManyRequests, "this webhook sends more events than it may, slow down"}
 	}
 	if errors.Is(err, errIgnored) {
+		e.done()
 		r.log.DebugContext(req.Context(), "webhook ignored", "hook", name, "remote", req.RemoteAddr)
 		reply(w, http.StatusOK, map[string]bool{"ignored": true})
 		return
@@ -75,6 +76,7 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 			slog.String("source", a.Source), slog.String("type", a.Type), slog.Uint64("seq", seq), slog.Bool("duplicate", duplicate))
 		answers = append(answers, a)
 	}
+	e.done()
 	if isBatch(req.Header) {
 		reply(w, http.StatusAccepted, answers)
 		return

@@ -46,6 +46,9 @@ type Hook struct {
 	// begins with whsec_ is a signing token; any other is the secret token that
 	// GitLab sends in clear.
 	Secrets [][]byte
+	// Delivered, if set, is called after each delivery that was authentic, whether
+	// there was anything to store of it or not. It must not block.
+	Delivered func()
 }
 
 // Publisher stores events. It must be safe for concurrent use.
@@ -91,6 +94,7 @@ func New(hooks []Hook, p Publisher, log *slog.Logger) (http.Handler, error) {
 type endpoint struct {
 	name   string
 	kind   Kind
+	done   func()
 	verify verifier
 	adapt  adapter // nil for CloudEvents
 	limit  *bucket
@@ -110,7 +114,10 @@ func newEndpoint(h Hook) (*endpoint, error) {
 	if !regexp.MustCompile(namePattern).MatchString(h.Name) {
 		return nil, errors.New("the name must be letters, digits, dots, dashes and underscores, 63 at most")
 	}
-	e := &endpoint{name: h.Name, kind: h.Kind, limit: newBucket(ratePerSec, rateBurst)}
+	e := &endpoint{name: h.Name, kind: h.Kind, done: h.Delivered, limit: newBucket(ratePerSec, rateBurst)}
+	if e.done == nil {
+		e.done = func() {}
+	}
 	switch h.Kind {
 	case GitHub:
 		e.adapt = githubAdapter(githubDialect())

@@ -34,10 +34,17 @@ const (
 	TypeJobLost      = "dev.jet-bus.job.lost.v1"
 	TypeJobDead      = "dev.jet-bus.job.dead.v1"
 
-	TypeRuleFired        = "dev.jet-bus.rule.fired.v1"
-	TypeRulePaused       = "dev.jet-bus.rule.paused.v1"
-	TypeRuleResumed      = "dev.jet-bus.rule.resumed.v1"
+	TypeRuleFired   = "dev.jet-bus.rule.fired.v1"
+	TypeRulePaused  = "dev.jet-bus.rule.paused.v1"
+	TypeRuleResumed = "dev.jet-bus.rule.resumed.v1"
+	// Of rules that remember.
+	TypeRulesActivated   = "dev.jet-bus.rules.activated.v1"
+	TypeRulesMissed      = "dev.jet-bus.rules.missed.v1"
+	TypeRuleWindowMissed = "dev.jet-bus.rule.window.missed.v1"
+	TypeRuleFull         = "dev.jet-bus.rule.full.v1"
+	TypeClockTicked      = "dev.jet-bus.clock.ticked.v1"
 	TypeRulesRefused     = "dev.jet-bus.rules.refused.v1"
+
 	TypeReleasePublished = "dev.jet-bus.release.published.v1"
 	TypeHostProvisioned  = "dev.jet-bus.host.provisioned.v1"
 	TypeSourceFailed     = "dev.jet-bus.source.failed.v1"
@@ -52,6 +59,9 @@ const (
 	ExtCorrelation = "correlationid"
 	// ExtCausation is the id of the event that caused this one.
 	ExtCausation = "causationid"
+	// ExtDepth is how many rules in a row caused an event, each by an event that it
+	// published: an integer, not there for an event that no rule published.
+	ExtDepth = "jetdepth"
 	// ExtTraceParent and ExtTraceState carry the W3C trace context.
 	ExtTraceParent = "traceparent"
 	ExtTraceState  = "tracestate"
@@ -200,6 +210,11 @@ func Types() []TypeInfo {
 		{Type: TypeRulePaused, Doc: "A rule was paused and makes no jobs until it is resumed."},
 		{Type: TypeRuleResumed, Doc: "A paused rule was resumed."},
 		{Type: TypeRulesRefused, Doc: "Newer content has faults, and what was in force stays so."},
+		{Type: TypeRulesActivated, Doc: "A rule set comes into force for the rules that remember, from this event on."},
+		{Type: TypeRulesMissed, Doc: "Events were no longer stored when the rules that remember came to them."},
+		{Type: TypeRuleWindowMissed, Doc: "A rule's window ended while nothing ran, and the rule only wants to be told."},
+		{Type: TypeRuleFull, Doc: "A rule has as many windows open as it may, and does not take in more."},
+		{Type: TypeClockTicked, Doc: "The time has come for a window of a rule to end."},
 		{Type: TypeReleasePublished, Doc: "A watched repository has a new release."},
 		{Type: TypeHostProvisioned, Doc: "A host was created by its provisioner."},
 		{Type: TypeSourceFailed, Doc: "A source of events cannot do its work."},

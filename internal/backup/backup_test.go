@@ -107,10 +107,10 @@ func TestTakeAndLoad(t *testing.T) {
 	for _, st := range m.Streams {
 		names = append(names, st.Stream)
 	}
-	if want := []string{"EVENTS", "RUNS", "KV_config", "KV_control", "KV_leases", "KV_queues", "OBJ_bundles", "OBJ_outputs"}; !slices.Equal(names, want) {
+	if want := []string{"OBJ_states", "DECISIONS", "KV_held", "EVENTS", "RUNS", "KV_config", "KV_control", "KV_leases", "KV_queues", "NOTIFY", "OBJ_bundles", "OBJ_outputs"}; !slices.Equal(names, want) {
 		t.Errorf("copied %v, want %v", names, want)
 	}
-	if e := m.Streams[0]; e.Messages != 20 || e.FirstSeq != 1 || e.LastSeq != 20 {
+	if e := copied(m, "EVENTS"); e.Messages != 20 || e.FirstSeq != 1 || e.LastSeq != 20 {
 		t.Errorf("EVENTS is copied as %+v", e)
 	}
 	modes(t, dir)
@@ -307,6 +307,11 @@ func refused(t *testing.T, dir, name string, text []byte) {
 	}
 }
 
+// copied is what a manifest says of a stream.
+func copied(m backup.Manifest, stream string) *backup.Stream {
+	return &m.Streams[slices.IndexFunc(m.Streams, func(s backup.Stream) bool { return s.Stream == stream })]
+}
+
 // TestHostile has manifests whose sums are right and that want something else.
 func TestHostile(t *testing.T) {
 	t.Parallel()
@@ -328,10 +333,11 @@ func TestHostile(t *testing.T) {
 		`in file "streams/../..`: func(m *backup.Manifest) { m.Streams[0].Name = "streams/../../x" },
 		`file "keys/../../x.nk"`: func(m *backup.Manifest) { m.Files = []backup.File{{Name: "keys/../../x.nk"}} },
 		`file "/etc/passwd"`:     func(m *backup.Manifest) { m.Files = []backup.File{{Name: "/etc/passwd"}} },
-		`stream "RUNS"`:          func(m *backup.Manifest) { m.Streams[0] = m.Streams[1] },
-		"it goes to sequence 20": func(m *backup.Manifest) { m.Streams[0].LastSeq = 21 },
+		`stream "RUNS"`:          func(m *backup.Manifest) { *copied(*m, "EVENTS") = *copied(*m, "RUNS") },
+		"it goes to sequence 20": func(m *backup.Manifest) { copied(*m, "EVENTS").LastSeq = 21 },
 		"no whole copy": func(m *backup.Manifest) {
-			m.Streams[0].Bytes, m.Streams[0].SHA256 = int64(len(short)), hex.EncodeToString(sum[:])
+			e := copied(*m, "EVENTS")
+			e.Bytes, e.SHA256 = int64(len(short)), hex.EncodeToString(sum[:])
 		},
 	} {
 		hostile := m
@@ -404,8 +410,8 @@ func TestTakeUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Streams[0].LastSeq < 520 {
-			t.Errorf("backup %d ends with event %d", backups, m.Streams[0].LastSeq)
+		if last := copied(m, "EVENTS").LastSeq; last < 520 {
+			t.Errorf("backup %d ends with event %d", backups, last)
 		}
 	}
 	cancel()

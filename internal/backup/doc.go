@@ -19,5 +19,9 @@
 // of RUNS; one that it has not is judged again, and the jobs it had by then have the
 // same ids. Wake-ups are not copied: they are sent again.
 //
+// What ordered rules remember is copied before EVENTS, then what they decided, then
+// the firings that are held: so no snapshot is ahead of the events, and whatever the
+// copy has as done is in the copies that follow, as a held firing, an event or a job.
+//
 // The package knows the client's side only and never links the server.
 package backup

@@ -124,5 +124,8 @@ func copies(config json.RawMessage, replicas int) (json.RawMessage, error) {
 	}
 	c["num_replicas"] = json.RawMessage(strconv.Itoa(replicas))
 	delete(c, "placement")
+	if replicas > 1 {
+		delete(c, "persist_mode") // there is no choice then
+	}
 	return json.Marshal(c)
 }

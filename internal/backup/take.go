@@ -138,11 +138,15 @@ func streams(ctx context.Context, b *bus.Bus) ([]string, error) {
 			return nil, fmt.Errorf("the bus has no stream %s: jet-bus was never started on it", name)
 		}
 	}
+	// See doc.go on why in this order.
+	first := []string{
+		bus.ObjectStream(bus.ObjectsStates), bus.StreamDecisions, "KV_" + bus.BucketHeld, bus.StreamEvents, bus.StreamRuns,
+	}
 	rank := func(name string) int {
-		if i := slices.Index([]string{bus.StreamEvents, bus.StreamRuns}, name); i >= 0 {
+		if i := slices.Index(first, name); i >= 0 {
 			return i
 		}
-		return 2
+		return len(first)
 	}
 	slices.SortFunc(names, func(x, y string) int {
 		if d := rank(x) - rank(y); d != 0 {

@@ -48,6 +48,12 @@ func (b *Bus) Create(ctx context.Context, l Limits) error {
 			return err
 		}
 		age[c.Name] = c.MaxAge
+		switch c.Name {
+		case StreamEvents: // others have a part of that
+			l.EventsMaxBytes, l.EventsMaxAge = c.MaxBytes, c.MaxAge
+		case StreamDecisions:
+			c.MaxBytes, c.MaxAge = l.EventsMaxBytes/decisionsPart, l.EventsMaxAge
+		}
 	}
 	if age[StreamRuns] <= age[StreamEvents] {
 		return fmt.Errorf("create streams: jobs are kept for %s, must be longer than the %s of events",
@@ -122,6 +128,7 @@ func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits)
 		bytes, age = asked.EventsMaxBytes, asked.EventsMaxAge
 	case StreamRuns:
 		bytes, age = asked.RunsMaxBytes, asked.RunsMaxAge
+	case StreamDecisions:
 	default:
 		return nil
 	}
@@ -135,6 +142,10 @@ func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits)
 		return nil
 	case err != nil:
 		return fmt.Errorf("look up stream %s: %w", c.Name, err)
+	}
+	if c.Name == StreamDecisions { // how it persists cannot be changed, and its size is not its own
+		c.PersistMode = old.CachedInfo().Config.PersistMode
+		return nil
 	}
 	if bytes == 0 {
 		c.MaxBytes = old.CachedInfo().Config.MaxBytes

@@ -23,6 +23,10 @@ const (
 	// StreamNotify holds what people are to be told, on subjects notify.>, until
 	// that is done or given up.
 	StreamNotify = "NOTIFY"
+	// StreamDecisions is what ordered rules decided, on subjects decision.<rule>:
+	// for people to read, and so that a firing is not carried out again after a
+	// restart. The oldest go when it is full.
+	StreamDecisions = "DECISIONS"
 )
 
 // The buckets and the object store.
@@ -42,6 +46,12 @@ const (
 	// ObjectsOutputs holds what commands said that is too large for an event,
 	// named by digest.
 	ObjectsOutputs = "outputs"
+	// BucketHeld holds the firings of ordered rules that are paused, until they are
+	// resumed: keys <rule>.<firing>.
+	BucketHeld = "held"
+	// ObjectsStates holds what ordered rules remembered at some events, from which
+	// it follows what they remember now.
+	ObjectsStates = "states"
 	// BucketLeases holds who holds which singleton, see [Bus.Hold].
 	BucketLeases = "leases"
 	// ObjectsBundles holds the content jobs are pinned to, named by digest.
@@ -79,6 +89,8 @@ const (
 	AllEvents = prefixEvents + ">"
 	// AllNotify selects every message on NOTIFY.
 	AllNotify = prefixNotify + ">"
+	// AllDecisions selects every decision on DECISIONS.
+	AllDecisions = prefixDecision + ">"
 )
 
 // The classes of events: who may publish them.
@@ -87,6 +99,9 @@ const (
 	ClassExternal = "ext"
 	// ClassOwn is for events that jet-bus makes itself.
 	ClassOwn = "jet"
+	// ClassRule is for events that rules publish. Only jet-bus may write these: that
+	// one of them is stored proves that a firing was carried out.
+	ClassRule = "rule"
 )
 
 const (
@@ -100,6 +115,12 @@ const (
 	// duplicateWindow is how long the server remembers message ids. It costs
 	// memory and start-up time; lasting protection is a job's id.
 	duplicateWindow = 2 * time.Minute
+	// decisionsPart is which part of the bytes of EVENTS the decisions may take,
+	// maxDecision how large one may be, in bytes.
+	decisionsPart, maxDecision = 32, 64 << 10
+	// statesPart and heldPart are which part the snapshots of ordered rules and the
+	// firings of paused ones may take.
+	statesPart, heldPart = 4, 16
 	// maxWaiting bounds the jobs that wait in JOBS.
 	maxWaiting = 1_000_000
 	// maxNotify bounds the messages that wait in NOTIFY, together with a part of
@@ -120,6 +141,8 @@ const (
 	prefixCancel = "cancel."
 	prefixLive   = "live."
 	prefixNotify = "notify."
+
+	prefixDecision = "decision."
 )
 
 // EventSubject is where an event of this class and CloudEvents type is stored:
@@ -128,6 +151,19 @@ const (
 func EventSubject(class, eventType string) string {
 	return prefixEvents + Token(class) + "." + dotted(eventType)
 }
+
+// AllOfClass selects the events of a class whose types begin with prefix, which
+// is empty or ends in a dot.
+func AllOfClass(class, prefix string) string {
+	subject := prefixEvents + Token(class) + "."
+	if prefix != "" {
+		subject += dotted(strings.TrimSuffix(prefix, ".")) + "."
+	}
+	return subject + ">"
+}
+
+// DecisionSubject is where the decisions of a rule are: decision.<rule>.
+func DecisionSubject(rule string) string { return prefixDecision + Token(rule) }
 
 // JobSubject is where a queue's jobs of one priority wait: jobs.<queue>.<prio>.
 func JobSubject(queue string, prio int) string {
@@ -248,6 +284,24 @@ func streamConfigs(l Limits) []jetstream.StreamConfig {
 			Duplicates:        duplicateWindow,
 			AllowDirect:       true,
 		},
+		{
+			Name:              StreamDecisions,
+			Description:       "what ordered rules decided",
+			Subjects:          []string{AllDecisions},
+			Retention:         jetstream.LimitsPolicy,
+			Discard:           jetstream.DiscardOld,
+			MaxConsumers:      -1,
+			MaxMsgs:           -1,
+			MaxMsgsPerSubject: -1,
+			MaxBytes:          l.EventsMaxBytes / decisionsPart,
+			MaxAge:            l.EventsMaxAge,
+			MaxMsgSize:        maxDecision,
+			Storage:           jetstream.FileStorage,
+			Replicas:          l.Replicas,
+			Duplicates:        duplicateWindow,
+			AllowDirect:       true,
+			PersistMode:       wakeupsPersist(l), // a lost one costs a look, or a second message to people
+		},
 	}
 }
 
@@ -300,6 +354,14 @@ func bucketConfigs(l Limits) []jetstream.KeyValueConfig {
 			RePublish:   republish("$KV." + BucketControl + "."),
 		},
 		{
+			Bucket:      BucketHeld,
+			Description: "firings of ordered rules that are paused",
+			History:     1,
+			MaxBytes:    l.EventsMaxBytes / heldPart,
+			Storage:     jetstream.FileStorage,
+			Replicas:    l.Replicas,
+		},
+		{
 			Bucket:      BucketLeases,
 			Description: "singletons, and who holds them",
 			History:     1,
@@ -321,6 +383,12 @@ func objectConfigs(l Limits) []jetstream.ObjectStoreConfig {
 		Description: "output of commands that is too large for an event",
 		TTL:         l.RunsMaxAge,
 		MaxBytes:    l.RunsMaxBytes / 4,
+		Storage:     jetstream.FileStorage,
+		Replicas:    l.Replicas,
+	}, {
+		Bucket:      ObjectsStates,
+		Description: "what ordered rules remember",
+		MaxBytes:    l.EventsMaxBytes / statesPart,
 		Storage:     jetstream.FileStorage,
 		Replicas:    l.Replicas,
 	}}

@@ -10,9 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/notify"
+	"github.com/jet-bus/jet-bus/internal/ordered"
 	"github.com/jet-bus/jet-bus/internal/plans"
 	"github.com/jet-bus/jet-bus/internal/repo"
 	"github.com/jet-bus/jet-bus/rules"
@@ -196,4 +200,34 @@ func judge(ctx context.Context, bundle content.Bundle) (loaded, error) {
 	l.targets = targets
 	l.Hosts = found.Hosts
 	return l, nil
+}
+
+// fetch reads a content that was in force, from its bundle on the bus.
+func (p *Process) fetch(ctx context.Context, digest string) (dispatch.Content, error) {
+	none := dispatch.Content{}
+	store, err := p.Bus.JS.ObjectStore(ctx, bus.ObjectsBundles)
+	if err != nil {
+		return none, fmt.Errorf("open the bundle store: %w", err)
+	}
+	tmp, err := os.MkdirTemp("", "jet-bus-content-")
+	if err != nil {
+		return none, fmt.Errorf("read content: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	dir, err := content.Fetch(ctx, store, digest, tmp)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return none, fmt.Errorf("%w: %w", ordered.ErrNoContent, err)
+	}
+	if err != nil {
+		return none, err
+	}
+	set, err := rules.Load(os.DirFS(dir), "rules")
+	if err != nil {
+		return none, fmt.Errorf("%w: %w", ordered.ErrNoContent, err)
+	}
+	c := dispatch.Content{Set: set, Bundle: digest}
+	if known, err := plans.Read(ctx, dir, set); err == nil {
+		c.Hosts = known.Hosts // without them a job finds its hosts itself
+	}
+	return c, nil
 }

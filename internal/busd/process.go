@@ -19,6 +19,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/notify"
+	"github.com/jet-bus/jet-bus/internal/ordered"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/internal/runner"
@@ -39,6 +40,7 @@ type Process struct {
 	server     *busserver.Server
 	dispatcher *dispatch.Dispatcher
 	notifier   *notify.Sender
+	evaluator  *ordered.Evaluator
 	runnerBus  *bus.Bus
 	runner     *runner.Runner
 	listener   net.Listener
@@ -127,6 +129,9 @@ func (p *Process) startServer(ctx context.Context) error {
 	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
 	p.dispatcher.Name = p.o.Name
 	p.notifier = notify.NewSender(p.Bus, p.log)
+	p.evaluator = ordered.New(p.Bus, p.Queue, p.log)
+	p.evaluator.Name, p.evaluator.Fetch = p.o.Name, p.fetch
+	p.evaluator.Notify = p.notify
 	return nil
 }
 
@@ -260,7 +265,7 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 14)
+	errs := make(chan error, 15)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -277,6 +282,7 @@ func (p *Process) Run(ctx context.Context) error {
 	alone("schedule jobs", "scheduler", (&queue.Scheduler{Queue: p.Queue, Timing: p.o.Lease, Paused: p.paused}).Run)
 	alone("make room", "janitor", (&queue.Janitor{Queue: p.Queue}).Run)
 	alone("resume rules", "resume", p.dispatcher.CatchUp)
+	alone("judge ordered rules", "rules", p.evaluator.Run)
 	alone("hand events out again", "redeliver", p.dispatcher.Redeliver)
 	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
 	start("send notifications", p.whileSound("send notifications", p.notifier.Run))

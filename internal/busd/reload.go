@@ -15,6 +15,8 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/notify"
+	"github.com/jet-bus/jet-bus/internal/ordered"
 )
 
 // What an event says of refused content at most.
@@ -37,8 +39,25 @@ func (p *Process) use(ctx context.Context, c loaded) error {
 		return err
 	}
 	p.notifier.Use(c.targets)
+	p.evaluator.Use(c.Content)
 	p.contents.inForce = c.Content
+	if p.server == nil {
+		return nil // whoever of several judges the ordered rules puts its own in force
+	}
+	if err := p.evaluator.Announce(ctx); err != nil {
+		// It announces its content itself, once it can.
+		p.log.Warn("the rules are in force for what remembers with a delay", slog.Any("err", err))
+	}
 	return nil
+}
+
+// notify hands a message to people over to what sends them.
+func (p *Process) notify(ctx context.Context, n ordered.Notification) func() error {
+	return notify.Send(ctx, p.Bus, notify.Message{
+		ID: n.ID, To: n.To, Subject: n.Subject, Text: n.Text, Rule: n.Rule,
+		Event:       &notify.Event{ID: n.Event.ID, Source: n.Event.Source, Type: n.Event.Type, Subject: n.EventSubject},
+		Correlation: n.Correlation, Depth: n.Depth, At: n.At,
+	})
 }
 
 // Reload reads the content again, changed or not. What is faulty changes nothing, and

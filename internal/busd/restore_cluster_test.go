@@ -47,7 +47,7 @@ func TestRestoreOnto(t *testing.T) {
 		{"restore " + from + onto + "viewer", 1, "the credentials are those of a viewer; to restore takes the role bus"},
 		{"restore " + from + onto + "bus", 1, "the bus is a single server, which keeps one copy of everything: give --replicas 1"},
 		{"restore " + from + onto + "bus --replicas 1", 0, "restored onto " + s.URL() + ": "},
-		{"restore " + from + onto + "bus --replicas 1", 1, "stream EVENTS is on the servers already: a backup is restored onto servers with empty stores"},
+		{"restore " + from + onto + "bus --replicas 1", 1, "stream OBJ_states is on the servers already: a backup is restored onto servers with empty stores"},
 	} {
 		code, stdout, stderr := command(t, proc.Env{}, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(stdout+stderr, c.want) {

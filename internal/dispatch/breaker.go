@@ -8,28 +8,46 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
-// breaker counts how often a rule fired of late, by the clock of this process:
-// where several dispatchers share the events, each counts its own.
-type breaker struct {
+// Breaker counts how often a rule fired of late. A dispatcher counts by the clock of
+// its process: where several share the events, each counts its own. It is for one
+// goroutine.
+type Breaker struct {
 	rules.Breaker
-	fired []time.Time
+	// Fired are the times of the firings that count, the oldest first.
+	Fired []time.Time
 }
 
-// full reports whether the rule has fired as often as it may.
-func (b *breaker) full(now time.Time) bool {
+// Full reports whether the rule has fired as often as it may.
+func (b *Breaker) Full(now time.Time) bool {
 	old := 0
-	for old < len(b.fired) && now.Sub(b.fired[old]) >= b.Per {
+	for old < len(b.Fired) && now.Sub(b.Fired[old]) >= b.Per {
 		old++
 	}
-	b.fired = slices.Delete(b.fired, 0, old)
-	return len(b.fired) >= b.Above
+	b.Fired = slices.Delete(b.Fired, 0, old)
+	return len(b.Fired) >= b.Above
 }
 
-func (b *breaker) count(now time.Time) { b.fired = append(b.fired, now) }
+// Count adds a firing.
+func (b *Breaker) Count(now time.Time) { b.Fired = append(b.Fired, now) }
+
+// Trip pauses a rule that fired too often, from the event of a sequence on, and
+// returns the pause, also where the rule was paused before.
+func Trip(ctx context.Context, b *bus.Bus, r *rules.Rule, from uint64, log *slog.Logger) (control.Pause, error) {
+	reason := "it fired more often than " + r.Breaker.String()
+	p, err := control.Set(ctx, b, control.Pause{
+		Kind: control.Rule, Name: r.Name, By: control.ByBreaker, Reason: reason, From: from,
+	})
+	if err != nil && !errors.Is(err, control.ErrPaused) {
+		return p, fmt.Errorf("pause rule %s, which fires too often: %w", r.Name, err)
+	}
+	log.Warn("rule paused by its breaker; see to it, then resume it", slog.String("rule", r.Name), slog.String("reason", reason))
+	return p, nil
+}
 
 // tooOften counts one firing of a rule, and reports whether that was one too many.
 // An event that was handed out before is not counted again.
@@ -39,15 +57,15 @@ func (l *line) tooOften(r *rules.Rule) bool {
 	}
 	b := l.breakers[r.Name]
 	if b == nil || b.Breaker != *r.Breaker {
-		b = &breaker{Breaker: *r.Breaker}
+		b = &Breaker{Breaker: *r.Breaker}
 		l.breakers[r.Name] = b
 	}
 	now := l.d.now()
-	if b.full(now) {
-		b.fired = nil // whoever resumes the rule starts anew
+	if b.Full(now) {
+		b.Fired = nil // whoever resumes the rule starts anew
 		return true
 	}
-	b.count(now)
+	b.Count(now)
 	return false
 }
 
@@ -57,14 +75,10 @@ func (d *Dispatcher) trip(ctx context.Context, r *rules.Rule) error {
 	if err != nil {
 		return fmt.Errorf("pause rule %s, which fires too often: %w", r.Name, err)
 	}
-	reason := "it fired more often than " + r.Breaker.String()
-	p, err := control.Set(ctx, d.bus, control.Pause{
-		Kind: control.Rule, Name: r.Name, By: control.ByBreaker, Reason: reason, From: done + 1,
-	})
-	if err != nil && !errors.Is(err, control.ErrPaused) {
-		return fmt.Errorf("pause rule %s, which fires too often: %w", r.Name, err)
+	p, err := Trip(ctx, d.bus, r, done+1, d.log)
+	if err != nil {
+		return err
 	}
 	d.pauses.add(p)
-	d.log.Warn("rule paused by its breaker; see to it, then resume it", slog.String("rule", r.Name), slog.String("reason", reason))
 	return nil
 }

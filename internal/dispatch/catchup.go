@@ -66,7 +66,13 @@ func (d *Dispatcher) CatchUp(ctx context.Context) error {
 // at once.
 func (d *Dispatcher) turns(ctx context.Context, f *resuming, resumes map[string]*resume) (more bool) {
 	present := map[string]bool{}
+	d.mu.Lock()
+	set := d.content.Set
+	d.mu.Unlock()
 	for _, p := range f.list() {
+		if r := set.Rule(p.Name); r != nil && r.Ordered() {
+			continue // package ordered holds its firings, and sees to its resume
+		}
 		present[p.Name] = true
 		r := resumes[p.Name]
 		if r == nil || r.Rev < p.Rev { // new, or changed by somebody else
@@ -103,7 +109,7 @@ type resume struct {
 	next    uint64 // sequence of the first event not judged yet
 	live    time.Time
 	saved   time.Time
-	breaker *breaker
+	breaker *Breaker
 	after   time.Time // when to try again what went wrong
 	over    bool
 }
@@ -203,7 +209,7 @@ func (d *Dispatcher) missed(ctx context.Context, r *resume, c Content) (next uin
 		}
 		if j, ok := again(log, r.Name, c, m); ok {
 			// Only an event that makes a job has to wait for the breaker.
-			if r.breaker != nil && r.breaker.full(d.now()) {
+			if r.breaker != nil && r.breaker.Full(d.now()) {
 				end = false
 				break
 			}
@@ -230,14 +236,14 @@ func (r *resume) limit(set *rules.Set) {
 	case rule == nil || rule.Breaker == nil:
 		r.breaker = nil
 	case r.breaker == nil || r.breaker.Breaker != *rule.Breaker:
-		r.breaker = &breaker{Breaker: *rule.Breaker}
+		r.breaker = &Breaker{Breaker: *rule.Breaker}
 	}
 }
 
 // again judges an event for one rule, and returns the job that makes.
 func again(log *slog.Logger, rule string, c Content, m bus.Msg) (j queue.Job, ok bool) {
 	e, err := bus.DecodeEvent(m.Header, m.Data)
-	if err != nil || Forged(m.Subject, e) {
+	if err != nil || Forged(m.Subject, e) || clockTick(e) {
 		return j, false // as the dispatcher has said
 	}
 	v, ok := c.Set.Judge(e, m.Time, rule)
@@ -251,7 +257,7 @@ func again(log *slog.Logger, rule string, c Content, m bus.Msg) (j queue.Job, ok
 }
 
 // counted waits for a job and counts it, if it is new.
-func (d *Dispatcher) counted(log *slog.Logger, b *breaker, w wait) error {
+func (d *Dispatcher) counted(log *slog.Logger, b *Breaker, w wait) error {
 	fresh := false
 	stored := w.stored
 	w.stored = func() (r queue.Record, made bool, err error) {
@@ -262,7 +268,7 @@ func (d *Dispatcher) counted(log *slog.Logger, b *breaker, w wait) error {
 		return errors.Join(errs...)
 	}
 	if fresh {
-		b.count(d.now())
+		b.Count(d.now())
 	}
 	return nil
 }

@@ -17,6 +17,10 @@ func Forged(subject string, e events.Event) bool {
 	return events.OwnType(e.Type()) && subject != bus.EventSubject(bus.ClassOwn, e.Type())
 }
 
+// clockTick reports whether an event only moves the clock of ordered rules. No rule is
+// for it: one for all our events would have jobs as often as the clock ticks.
+func clockTick(e events.Event) bool { return e.Type() == events.TypeClockTicked }
+
 // Job returns the job that a verdict makes of an event.
 func Job(c Content, v rules.Verdict, e events.Event, seq uint64) queue.Job {
 	a := v.Action

@@ -24,7 +24,7 @@ type line struct {
 	wg      sync.WaitGroup
 	// breakers are those of the rules, by name. Only the goroutine that sends
 	// knows them.
-	breakers map[string]*breaker
+	breakers map[string]*Breaker
 }
 
 // item is one event on its way.
@@ -66,7 +66,7 @@ type wait struct {
 func newLine(ctx context.Context, d *Dispatcher) *line {
 	l := &line{
 		d: d, order: make(chan *item, inHand), judging: make(chan struct{}, workers),
-		inHand: make(chan struct{}, inHand), breakers: map[string]*breaker{},
+		inHand: make(chan struct{}, inHand), breakers: map[string]*Breaker{},
 	}
 	l.wg.Go(func() {
 		for it := range l.order {
@@ -129,6 +129,10 @@ func (it *item) judge() {
 	it.id, it.typ = e.ID(), e.Type()
 	if Forged(it.msg.Subject(), e) {
 		it.logger().Warn("event is not judged, its type is for jet-bus itself", slog.String("source", e.Source()))
+		it.settle = it.msg.Ack
+		return
+	}
+	if clockTick(e) {
 		it.settle = it.msg.Ack
 		return
 	}

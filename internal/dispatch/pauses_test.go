@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -401,5 +402,26 @@ func TestTwoCatchUps(t *testing.T) {
 	l.until("the resume to be over", func() bool { _, ok := l.paused("r"); return !ok })
 	if n := l.of("r"); n != 100 {
 		t.Errorf("%d jobs", n)
+	}
+}
+
+// The resume of a rule that remembers is not the dispatcher's.
+func TestCatchUpLeavesOrderedRules(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	d := l.start(l.bus, strings.TrimSuffix(tickRules, "]")+", {name: ordered, on: com.example.tick, publish: {type: com.example.tock}}]")
+	l.pause("ordered")
+	l.pause("r")
+	l.until("the pauses to be known", func() bool { return d.pauses.skip("r") && d.pauses.skip("ordered") })
+	l.ticks("e", 5)
+	l.resume("ordered", false)
+	l.resume("r", false)
+	l.catchUp(d.Dispatcher)
+	l.until("the other rule to be live", func() bool { p, _ := l.paused("r"); return p.Live })
+	if p, _ := l.paused("ordered"); !p.Resuming || p.Live || p.From != 1 {
+		t.Errorf("pause %+v", p)
+	}
+	if l.of("r") != 5 || l.of("ordered") != 0 {
+		t.Errorf("jobs %v", l.jobs())
 	}
 }

@@ -12,9 +12,6 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus"
 )
 
-// extDepth is the extension that counts how many rules in a row caused an event.
-const extDepth = "jetdepth"
-
 // maxReason bounds what is told of a failure, in bytes.
 const maxReason = 2 << 10
 
@@ -60,7 +57,7 @@ func failedEvent(m Message, attempts uint64, reason string) (events.Event, error
 		e.SetExtension(events.ExtCausation, m.Event.ID)
 	}
 	if m.Depth > 0 {
-		e.SetExtension(extDepth, m.Depth+1)
+		e.SetExtension(events.ExtDepth, m.Depth+1)
 	}
 	return e, nil
 }

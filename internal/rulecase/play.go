@@ -186,7 +186,7 @@ func (p *play) absent(m *moment, e *Expectation) {
 	}
 	for _, d := range about {
 		if d.Rule.Name == e.Rule.Text {
-			why = append(why, because(d)...)
+			why = append(why, d.Because()...)
 		}
 	}
 	if len(why) == 0 {
@@ -215,7 +215,7 @@ func (p *play) windows(rule string) []string {
 // does says what a firing does, or what went wrong.
 func does(d rules.Decision) []string {
 	if d.Outcome != rules.Fired {
-		return because(d)
+		return d.Because()
 	}
 	effects := simulate.Effects(d.Verdict)
 	var out []string

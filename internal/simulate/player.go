@@ -8,13 +8,6 @@ import (
 	"github.com/jet-bus/jet-bus/rules"
 )
 
-// The types of the events that jet-bus takes for itself: a tick moves the clock of
-// rules and is judged by none, an activation is nothing to rules that remember.
-const (
-	tick       = "dev.jet-bus.clock.ticked.v1"
-	activation = "dev.jet-bus.rules.activated.v1"
-)
-
 // Player judges events with a rule set, one after the other, as jet-bus does: each
 // with the time it was stored, and windows end on time between them. It is for one
 // goroutine.
@@ -43,13 +36,13 @@ func (p *Player) Now() time.Time { return p.now }
 // is not fired again.
 func (p *Player) Event(e events.Event, seq uint64, at time.Time) []rules.Decision {
 	out := p.Advance(seq, at)
-	if e.Type() == tick {
+	if e.Type() == events.TypeClockTicked {
 		return out
 	}
 	for _, v := range p.set.Match(e, at) {
 		out = append(out, rules.Decision{Verdict: v, Seq: seq, At: at})
 	}
-	if e.Type() != activation {
+	if e.Type() != events.TypeRulesActivated {
 		out = append(out, p.state.Step(e, seq, at)...)
 	}
 	return slices.DeleteFunc(out, func(d rules.Decision) bool { return p.again(e, d) })

@@ -29,6 +29,7 @@ var imports = map[string][]string{
 	"internal/notify":         {"events", "internal/bus", "internal/proc", "internal/strictyaml", "rules"},
 	"internal/doctor":         {"internal/bus", "internal/control", "internal/dispatch", "internal/queue"},
 	"internal/dispatch":       {"events", "internal/bus", "internal/control", "internal/queue", "rules"},
+	"internal/ordered":        {"events", "internal/bus", "internal/control", "internal/dispatch", "internal/queue", "rules"},
 	"internal/content":        {},
 	"internal/rulebook":       {"internal/strictyaml"},
 	"internal/repo":           {"internal/content"},
@@ -69,7 +70,7 @@ var imports = map[string][]string{
 	"internal/busd": {
 		"engine", "engine/conn", "engine/conn/local", "engine/inventory", "events", "examples", "internal/access",
 		"internal/backup", "internal/bus", "internal/bus/busserver", "internal/content", "internal/control",
-		"internal/dispatch", "internal/hosts", "internal/notify", "internal/plans",
+		"internal/dispatch", "internal/hosts", "internal/notify", "internal/ordered", "internal/plans",
 		"internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
 		"internal/source/webhook", "internal/strictyaml", "internal/web", "modules", "rules",
 	},

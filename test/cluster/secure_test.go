@@ -158,7 +158,7 @@ func (s *site) reborn(t *testing.T, copied string) {
 	restore := append(s.trust(), "restore", copied, "--nats", s.url, "--creds", s.creds("bus"))
 	cmd := exec.CommandContext(t.Context(), binary(t, "jet-bus"), restore...)
 	cmd.Env = s.env()
-	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "stream EVENTS is on the servers already: ") {
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), " is on the servers already: ") {
 		t.Fatalf("restored onto what is in use: %v: %s", err, out)
 	}
 	before := contents(t, s.admin)

@@ -92,6 +92,10 @@ func roles() []access {
 				readBucket("leases"),
 				readObjects("bundles"),
 				readStream("OBJ_outputs"),
+				// What ordered rules decided, and what it follows from.
+				readStream("DECISIONS"),
+				readStream("OBJ_states"),
+				readBucket("held"),
 				[]string{
 					// How far the dispatcher is, and how many jobs wait.
 					"$JS.API.CONSUMER.INFO.EVENTS.dispatch",

@@ -1,54 +1,17 @@
-package rulecase
+package rules
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/jet-bus/jet-bus/internal/simulate"
-	"github.com/jet-bus/jet-bus/rules"
 )
 
-// phrase says an outcome as what a rule did.
-func phrase(o rules.Outcome) string {
-	switch o {
-	case rules.Fired:
-		return "fired"
-	case rules.Failed:
-		return "failed"
-	case rules.Waiting:
-		return "is waiting"
-	case rules.Expired:
-		return "let a window expire"
-	case rules.WindowMissed:
-		return "missed a window"
-	default:
-		return "is " + o.String()
-	}
-}
-
-// infinitive is phrase after "to".
-func infinitive(o rules.Outcome) string {
-	switch o {
-	case rules.Fired:
-		return "fire, and did not"
-	case rules.Failed:
-		return "fail, and did not"
-	case rules.Waiting:
-		return "be waiting, and is not"
-	case rules.Expired:
-		return "let a window expire, and did not"
-	case rules.WindowMissed:
-		return "miss a window, and did not"
-	default:
-		return "be " + o.String() + ", and is not"
-	}
-}
-
-// because says what a decision follows from, a line each: first the outcome, then
-// what the deciding clause saw.
-func because(d rules.Decision) []string {
-	out := []string{sentence(d)}
+// Because says in words what a decision follows from, a line each: first the
+// outcome, then what the deciding clause saw. Values of events are in it as JSON,
+// cut to 200 characters each.
+func (d Decision) Because() []string {
+	out := []string{d.sentence()}
 	if r := d.Reason; r != nil {
 		clause := r.Text
 		if r.Clause != "" {
@@ -59,54 +22,54 @@ func because(d rules.Decision) []string {
 			if v.Missing {
 				out = append(out, "  "+v.Path+" is not there")
 			} else {
-				out = append(out, "  "+v.Path+" = "+simulate.Plain(v.Value))
+				out = append(out, "  "+v.Path+" = "+spelled(v.Value))
 			}
 		}
 	}
 	return out
 }
 
-func sentence(d rules.Decision) string {
+func (d Decision) sentence() string {
 	switch d.Outcome {
-	case rules.NotFired:
+	case NotFired:
 		if d.Reason == nil && d.Window != nil {
 			return "its window" + ofKey(d.Key) + " was closed by what it waited for"
 		}
 		return "its condition is false"
-	case rules.Unknown:
+	case Unknown:
 		if d.Reason != nil {
 			return "its condition is unknown: " + d.Reason.Missing + " is not there"
 		}
 		return "its condition is unknown"
-	case rules.Failed:
+	case Failed:
 		if d.Err != nil {
 			return "it failed: " + d.Err.Error()
 		}
 		return "it failed"
-	case rules.NotCandidate:
+	case NotCandidate:
 		return "it is for " + strings.Join(d.Rule.On, ", ")
-	case rules.Disabled:
+	case Disabled:
 		return "it is disabled"
-	case rules.Stopped:
+	case Stopped:
 		return "rule " + d.By + " stopped the judging of the event"
-	case rules.Covered:
+	case Covered:
 		return "it is for events that met no other rule, and another one was met"
-	case rules.Shadowed:
+	case Shadowed:
 		return "it would have fired, and is a shadow"
-	case rules.Waiting:
+	case Waiting:
 		return "it is waiting" + waits(d)
-	case rules.Suppressed:
+	case Suppressed:
 		return "its throttle" + ofKey(d.Key) + " kept it from firing" + until(d.Window)
-	case rules.Expired:
+	case Expired:
 		return "its window" + ofKey(d.Key) + " ended without what it waited for" + missing(d.Window)
-	case rules.WindowMissed:
+	case WindowMissed:
 		return "its window" + ofKey(d.Key) + " ended while nothing ran, and the rule has missed: report"
-	case rules.Full:
+	case Full:
 		return fmt.Sprintf("it has as many windows open as it may (max_windows: %d)", d.Rule.MaxWindows)
-	case rules.Looped:
-		return fmt.Sprintf("more than %d rules in a row caused the event", rules.MaxDepth)
+	case Looped:
+		return fmt.Sprintf("more than %d rules in a row caused the event", MaxDepth)
 	default:
-		return "it " + phrase(d.Outcome)
+		return "it " + d.Outcome.String()
 	}
 }
 
@@ -117,14 +80,14 @@ func ofKey(key string) string {
 	return fmt.Sprintf(" of key %q", key)
 }
 
-func until(w *rules.WindowInfo) string {
+func until(w *WindowInfo) string {
 	if w == nil || w.Ends.IsZero() {
 		return ""
 	}
-	return " until " + stamp(w.Ends)
+	return " until " + w.Ends.UTC().Format(time.RFC3339)
 }
 
-func missing(w *rules.WindowInfo) string {
+func missing(w *WindowInfo) string {
 	if w == nil || len(w.Missing) == 0 {
 		return ""
 	}
@@ -132,7 +95,7 @@ func missing(w *rules.WindowInfo) string {
 }
 
 // waits says what for.
-func waits(d rules.Decision) string {
+func waits(d Decision) string {
 	w := d.Window
 	if w == nil {
 		return ""
@@ -147,4 +110,16 @@ func waits(d rules.Decision) string {
 	return s + until(w)
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// spelled writes a value as JSON, as far as it is fit for a line.
+func spelled(v any) string {
+	const most = 200
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	text := []rune(string(data))
+	if len(text) > most {
+		return string(text[:most]) + "..."
+	}
+	return string(text)
+}

@@ -78,7 +78,9 @@ func (a *app) rulesCheck(ctx context.Context, dir string) error {
 
 // sortVerdicts puts what fired first, then what nearly did, each by name.
 func sortVerdicts(vs []rules.Verdict) {
-	slices.SortStableFunc(vs, func(a, b rules.Verdict) int {
-		return cmp.Or(cmp.Compare(a.Outcome, b.Outcome), strings.Compare(a.Rule.Name, b.Rule.Name))
-	})
+	slices.SortStableFunc(vs, byOutcome)
+}
+
+func byOutcome(a, b rules.Verdict) int {
+	return cmp.Or(cmp.Compare(a.Outcome, b.Outcome), strings.Compare(a.Rule.Name, b.Rule.Name))
 }

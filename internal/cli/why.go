@@ -96,9 +96,10 @@ func (w why) explain(ctx context.Context, name, source string) error {
 	w.content = dispatch.Content{Set: set, Bundle: bundle}
 	verdicts := set.Explain(e.Event, e.at)
 	if w.only != "" {
-		if verdicts = only(verdicts, w.only); len(verdicts) == 0 {
+		if set.Rule(w.only) == nil {
 			return fmt.Errorf("there is no rule %s in rule set %s", w.only, set.Digest()[:shortID])
 		}
+		verdicts = only(verdicts, w.only)
 	}
 	sortVerdicts(verdicts)
 	if !w.json {
@@ -131,7 +132,7 @@ func (w why) explain(ctx context.Context, name, source string) error {
 			return err
 		}
 	}
-	return errors.Join(unread...)
+	return errors.Join(append(unread, w.ordered(ctx, e, set))...)
 }
 
 // revisionOf says which commit a bundle came with, if it did with one.
@@ -363,8 +364,10 @@ func (w why) print(v rules.Verdict, line verdictLine) {
 		w.printf("  %s: failed: %s\n", name, proc.Printable(line.Error))
 	case rules.Unknown:
 		w.printf("  %s: unknown; %s is not in the event\n", name, proc.Printable(line.Missing))
-	default:
+	case rules.NotFired:
 		w.printf("  %s: not fired\n", name)
+	default:
+		w.printf("  %s: not fired; %s\n", name, proc.Printable(rules.Decision{Verdict: v}.Because()[0]))
 	}
 	if v.Reason != nil {
 		w.printf("    %s: %s\n", line.Place, proc.Printable(line.Clause))

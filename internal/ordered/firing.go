@@ -131,9 +131,7 @@ func (x *firing) work(c Content, d rules.Decision, from cause) {
 	rule := d.Rule.Name
 	if d.Action != nil {
 		j := dispatch.Job(c, d.Verdict, from.event, from.ref.Seq)
-		if d.ID != "" {
-			j.ID = queue.ID("/rules/"+rule, d.ID, rule, "")
-		}
+		j.ID = JobID(d, from.event)
 		j.CorrelationID = from.correlation
 		x.Job, x.Record.Job = &j, j.ID
 	}

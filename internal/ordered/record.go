@@ -100,6 +100,14 @@ func idOf(d rules.Decision, e events.Event) string {
 	return hashed("decision", d.Rule.Name, outcomeClass(d.Outcome), strconv.FormatUint(d.Seq, 10), by, d.Key, began)
 }
 
+// JobID is the id of the job that a firing makes; e is the event that decided.
+func JobID(d rules.Decision, e events.Event) string {
+	if d.ID != "" {
+		return queue.ID("/rules/"+d.Rule.Name, d.ID, d.Rule.Name, "")
+	}
+	return queue.ID(e.Source(), e.ID(), d.Rule.Name, "")
+}
+
 // outcomeClass is one for all outcomes of a firing: one that failed on its way has
 // the id that it would have had.
 func outcomeClass(o rules.Outcome) string {

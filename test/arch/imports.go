@@ -82,7 +82,7 @@ var imports = map[string][]string{
 	"internal/cli": {
 		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/backup",
 		"internal/bus", "internal/content", "internal/control", "internal/dispatch", "internal/doctor", "internal/hosts",
-		"internal/notify", "internal/plans", "internal/proc",
+		"internal/notify", "internal/ordered", "internal/plans", "internal/proc",
 		"internal/queue", "internal/reference", "internal/report", "internal/rulebook", "internal/rulecase",
 		"internal/rulegraph", "internal/runner", "internal/simulate", "internal/strictyaml", "modules", "rules",
 	},

@@ -91,10 +91,13 @@ var imports = map[string][]string{
 	"cmd/jet-runner": {"internal/proc", "internal/runner"},
 
 	// Tests of the whole.
-	"test/arch":    {},
-	"test/lab":     {},
-	"test/e2e":     {},
-	"test/cluster": {"events", "internal/access", "internal/bus", "internal/queue"},
+	"test/arch":        {},
+	"test/lab":         {},
+	"test/process":     {},
+	"test/e2e":         {},
+	"test/rules":       {},
+	"test/bench/rules": {"events", "rules"},
+	"test/cluster":     {"events", "internal/access", "internal/bus", "internal/queue"},
 	"test/bench/s10": {
 		"engine", "engine/conn", "engine/conn/pool", "engine/conn/ssh", "engine/inventory", "modules",
 	},

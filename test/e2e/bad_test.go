@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/jet-bus/jet-bus/test/lab"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // TestBadInput is what users and the world get wrong. Everything is answered by
@@ -35,11 +36,11 @@ func TestBadInput(t *testing.T) {
 
 // sentence checks that a command ended with this code and one line of text that
 // holds all of want.
-func sentence(t *testing.T, what string, out output, code int, want ...string) {
+func sentence(t *testing.T, what string, out process.Output, code int, want ...string) {
 	t.Helper()
-	text := strings.TrimSuffix(out.stderr, "\n")
-	if out.code != code || strings.Contains(text, "\n") {
-		t.Errorf("%s: exit code %d, want %d and one sentence: %s", what, out.code, code, text)
+	text := strings.TrimSuffix(out.Stderr, "\n")
+	if out.Code != code || strings.Contains(text, "\n") {
+		t.Errorf("%s: exit code %d, want %d and one sentence: %s", what, out.Code, code, text)
 	}
 	for _, w := range want {
 		if !strings.Contains(text, w) {
@@ -61,9 +62,9 @@ func keyPair(t *testing.T) (ssh.PublicKey, []byte) {
 }
 
 // refusals returns the lines of a run's output that say why, without the margin.
-func refusals(out output) []string {
+func refusals(out process.Output) []string {
 	var why []string
-	for line := range strings.Lines(out.stdout) {
+	for line := range strings.Lines(out.Stdout) {
 		if _, text, ok := strings.Cut(line, " | "); ok {
 			why = append(why, strings.TrimSpace(text))
 		}
@@ -76,8 +77,8 @@ func testUnknownKey(t *testing.T, d direct) {
 	write(t, known, "")
 	out := d.run(t, "note.yml", "--known-hosts", known, "-e", `{"note": "unknown"}`)
 	why := refusals(out)
-	if out.code != 1 || len(why) != len(d.hosts) || strings.Count(out.stdout, "UNREACHABLE") != len(d.hosts) {
-		t.Errorf("unknown host key: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out.Code != 1 || len(why) != len(d.hosts) || strings.Count(out.Stdout, "UNREACHABLE") != len(d.hosts) {
+		t.Errorf("unknown host key: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	for _, line := range why {
 		if !regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}\b`).MatchString(line) || !strings.Contains(line, "--accept-new") {
@@ -87,8 +88,8 @@ func testUnknownKey(t *testing.T, d direct) {
 	if text, err := os.ReadFile(known); err != nil || len(text) > 0 {
 		t.Errorf("unknown host key: recorded %q, %v", text, err)
 	}
-	if out := d.run(t, "note.yml", "--known-hosts", known, "-e", `{"note": "new"}`, "--accept-new"); out.code != 0 {
-		t.Errorf("--accept-new: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out := d.run(t, "note.yml", "--known-hosts", known, "-e", `{"note": "new"}`, "--accept-new"); out.Code != 0 {
+		t.Errorf("--accept-new: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	text, err := os.ReadFile(known)
 	must(t, err)
@@ -100,8 +101,8 @@ func testUnknownKey(t *testing.T, d direct) {
 			t.Errorf("--accept-new: the note on %s is %q", h.Name, got)
 		}
 	}
-	if out := d.run(t, "note.yml", "--known-hosts", known, "-e", `{"note": "new"}`); out.code != 0 {
-		t.Errorf("once recorded: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out := d.run(t, "note.yml", "--known-hosts", known, "-e", `{"note": "new"}`); out.Code != 0 {
+		t.Errorf("once recorded: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 }
 
@@ -112,8 +113,8 @@ func testChangedKey(t *testing.T, d direct) {
 	write(t, known, line)
 	out := d.run(t, "note.yml", "--known-hosts", known, "-e", `{"note": "changed"}`, "--limit", "host1", "--accept-new")
 	why := refusals(out)
-	if out.code != 1 || len(why) != 1 || !strings.Contains(why[0], known+":1") || !strings.Contains(why[0], "someone may be in between") {
-		t.Errorf("changed host key: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out.Code != 1 || len(why) != 1 || !strings.Contains(why[0], known+":1") || !strings.Contains(why[0], "someone may be in between") {
+		t.Errorf("changed host key: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	if text, err := os.ReadFile(known); err != nil || string(text) != line {
 		t.Errorf("changed host key: the record is %q, %v", text, err)
@@ -131,11 +132,11 @@ func testWrongKey(t *testing.T, d direct) {
 	h := d.hosts[0]
 	h.KeyFile = file
 	writeInventory(t, inventory, []lab.Host{h})
-	out := runCommand(t, environment(d.home), "jet", "run", filepath.Join(d.content, "playbooks/note.yml"),
+	out := process.Run(t, process.Environment(d.home), "jet", "run", filepath.Join(d.content, "playbooks/note.yml"),
 		"-i", inventory, "--known-hosts", d.knownHosts, "-e", `{"note": "wrong"}`)
 	why := refusals(out)
-	if out.code != 1 || len(why) != 1 || !strings.Contains(why[0], "ops") || !strings.Contains(out.stdout, "UNREACHABLE") {
-		t.Errorf("wrong key: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out.Code != 1 || len(why) != 1 || !strings.Contains(why[0], "ops") || !strings.Contains(out.Stdout, "UNREACHABLE") {
+		t.Errorf("wrong key: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 }
 
@@ -166,10 +167,10 @@ func testFiles(t *testing.T) {
 		{"a playbook that is not there", "gone.yml", s.content, []string{"gone.yml"}},
 		{"an inventory that is not there", "note.yml", playbooks, []string{"playbooks/inventory"}},
 	} {
-		out := runCommand(t, environment(s.home), "jet", "run", filepath.Join(playbooks, tt.playbook), "-i", filepath.Join(tt.inventory, "inventory"))
+		out := process.Run(t, process.Environment(s.home), "jet", "run", filepath.Join(playbooks, tt.playbook), "-i", filepath.Join(tt.inventory, "inventory"))
 		for _, w := range tt.want {
-			if out.code != 1 || out.stdout != "" || !strings.Contains(out.stderr, w) {
-				t.Errorf("%s: exit code %d, want 1 and %q in %q", tt.what, out.code, w, out.stderr)
+			if out.Code != 1 || out.Stdout != "" || !strings.Contains(out.Stderr, w) {
+				t.Errorf("%s: exit code %d, want 1 and %q in %q", tt.what, out.Code, w, out.Stderr)
 			}
 		}
 	}
@@ -183,9 +184,9 @@ func testFiles(t *testing.T) {
 		{"a function that is none", "semver(event", "semvar(event", "rules/site.yml:5:7"},
 	} {
 		write(t, rules, strings.Replace(string(text), tt.old, tt.new, 1))
-		out := runCommand(t, environment(s.home), "jet-bus", s.busArgs()...)
-		if out.code != 1 || !strings.Contains(out.stderr, tt.want) || out.stdout != "" {
-			t.Errorf("%s: exit code %d, want 1 and %q in %s", tt.what, out.code, tt.want, out.stderr)
+		out := process.Run(t, process.Environment(s.home), "jet-bus", s.busArgs()...)
+		if out.Code != 1 || !strings.Contains(out.Stderr, tt.want) || out.Stdout != "" {
+			t.Errorf("%s: exit code %d, want 1 and %q in %s", tt.what, out.Code, tt.want, out.Stderr)
 		}
 		if entries, err := os.ReadDir(s.data); err != nil || len(entries) != 2 { // hooks.yml and its secret
 			t.Errorf("%s: the data directory has %v, %v", tt.what, entries, err)
@@ -200,21 +201,21 @@ func testBus(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	sentence(t, "no credentials", s.jet(t, "jobs"), 1, s.data, "no credentials", "--bus")
-	sentence(t, "a runner with no credentials", runCommand(t, environment(s.home), "jet-runner", "--bus", s.data), 1, "no credentials")
+	sentence(t, "a runner with no credentials", process.Run(t, process.Environment(s.home), "jet-runner", "--bus", s.data), 1, "no credentials")
 	s.startBus(t)
 
 	other := newSite(t, nil)
 	other.listen = s.listen
-	sentence(t, "the bus's port in use", runCommand(t, environment(s.home), "jet-bus", other.busArgs()...), 1, port(s.listen), "in use")
+	sentence(t, "the bus's port in use", process.Run(t, process.Environment(s.home), "jet-bus", other.busArgs()...), 1, port(s.listen), "in use")
 	other.listen = "127.0.0.1:0"
 	webhooks := "127.0.0.1:" + port(s.addr.HTTP)
-	twice := runCommand(t, environment(s.home), "jet-bus", other.busArgs("--http", webhooks)...)
-	twice.stderr = twice.stderr[strings.LastIndex(strings.TrimSpace(twice.stderr), "\n")+1:] // past the log
+	twice := process.Run(t, process.Environment(s.home), "jet-bus", other.busArgs("--http", webhooks)...)
+	twice.Stderr = twice.Stderr[strings.LastIndex(strings.TrimSpace(twice.Stderr), "\n")+1:] // past the log
 	sentence(t, "the webhooks' port in use", twice, 1, port(webhooks), "in use")
 	second := *s
 	second.listen = "127.0.0.1:0"
-	sentence(t, "a second jet-bus", runCommand(t, environment(s.home), "jet-bus", second.busArgs()...), 1, s.data, "another jet-bus")
-	sentence(t, "beyond loopback", runCommand(t, environment(s.home), "jet-bus", other.busArgs("--listen", "0.0.0.0:0")...), 1, "TLS")
+	sentence(t, "a second jet-bus", process.Run(t, process.Environment(s.home), "jet-bus", second.busArgs()...), 1, s.data, "another jet-bus")
+	sentence(t, "beyond loopback", process.Run(t, process.Environment(s.home), "jet-bus", other.busArgs("--listen", "0.0.0.0:0")...), 1, "TLS")
 
 	// The first one has not noticed.
 	s.publish(t, "com.example.nothing", `{}`)
@@ -223,6 +224,6 @@ func testBus(t *testing.T) {
 	sentence(t, "credentials of another bus", s.jet(t, "jobs", "--creds", stranger), 1, s.addr.Bus)
 	viewer := filepath.Join(s.data, "creds", "viewer.creds")
 	sentence(t, "a viewer who publishes", s.jet(t, "publish", "--creds", viewer, "--type", "a.b", "--source", "/x"), 1, "permitted")
-	s.bus.stop(t)
+	s.bus.Stop(t)
 	sentence(t, "no bus", s.jet(t, "jobs"), 1, s.addr.Bus)
 }

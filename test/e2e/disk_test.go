@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/jet-bus/jet-bus/internal/queue"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // TestFullDisk fills the disk of the store under a running bus. What was accepted
@@ -35,7 +36,7 @@ func fullDisk(t *testing.T, mount func(*testing.T, string)) {
 	s := newSite(t, nil)
 	mount(t, s.data)
 	s.writeHooks(t)
-	sentence(t, "a disk too small", runCommand(t, environment(s.home), "jet-bus", s.busArgs()...), 1, "too little room")
+	sentence(t, "a disk too small", process.Run(t, process.Environment(s.home), "jet-bus", s.busArgs()...), 1, "too little room")
 	// The store may grow beyond the disk: it is the disk that ends it.
 	s.startBus(t, "--max-store", "4294967296")
 	before := s.publish(t, "com.example.nothing", `{}`)
@@ -76,13 +77,13 @@ func fullDisk(t *testing.T, mount func(*testing.T, string)) {
 
 	// It ends by itself, so that whoever supervises it starts it again, and says why
 	// it does not start as long as there is no room.
-	if code := s.bus.wait(t); code != 1 {
+	if code := s.bus.Wait(t); code != 1 {
 		t.Errorf("the bus ended with exit code %d", code)
 	}
-	if log := s.bus.text(t, s.bus.stderr); !strings.Contains(log, "is its disk full?") {
-		t.Errorf("the bus does not say why it ended: %s", tail(log))
+	if log := s.bus.Errors(t); !strings.Contains(log, "is its disk full?") {
+		t.Errorf("the bus does not say why it ended: %s", process.Tail(log))
 	}
-	out = runCommand(t, environment(s.home), "jet-bus", s.busArgs("--max-store", "4294967296")...)
+	out = process.Run(t, process.Environment(s.home), "jet-bus", s.busArgs("--max-store", "4294967296")...)
 	sentence(t, "a start on a full disk", out, 1, "is full", "make room and start again, nothing is lost")
 	must(t, os.Remove(filler))
 	s.startBus(t, "--max-store", "4294967296")
@@ -131,10 +132,10 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 	out := s.jet(t, "publish", "--type", "com.example.nothing", "--source", "/e2e", "--id", "refused")
 	sentence(t, "jet publish with the disk read-only", out, 1, "publish event refused of /e2e")
-	if code := s.bus.wait(t); code != 1 {
+	if code := s.bus.Wait(t); code != 1 {
 		t.Errorf("the bus ended with exit code %d", code)
 	}
-	sentence(t, "a start on a read-only disk", runCommand(t, environment(s.home), "jet-bus", s.busArgs()...), 1, "read-only file system")
+	sentence(t, "a start on a read-only disk", process.Run(t, process.Environment(s.home), "jet-bus", s.busArgs()...), 1, "read-only file system")
 
 	remount()
 	s.writeHooks(t) // nobody had synced them

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jet-bus/jet-bus/test/lab"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // TestExamples runs the playbooks that we show to people, twice: the second run
@@ -20,10 +21,10 @@ func TestExamples(t *testing.T) {
 	inventory := filepath.Join(t.TempDir(), "inventory")
 	writeInventory(t, inventory, hosts)
 	home := t.TempDir()
-	run := func(t *testing.T, args ...string) output {
+	run := func(t *testing.T, args ...string) process.Output {
 		t.Helper()
 		all := append([]string{"run", "-i", inventory, "--known-hosts", hosts[0].KnownHosts, "--json"}, args...)
-		return runCommand(t, environment(home), "jet", all...)
+		return process.Run(t, process.Environment(home), "jet", all...)
 	}
 	for _, tt := range []struct {
 		name string
@@ -40,9 +41,9 @@ func TestExamples(t *testing.T) {
 			args := append([]string{filepath.Join(examples, tt.args[0])}, tt.args[1:]...)
 			for again := range 2 {
 				out := run(t, args...)
-				rs := results(t, strings.Split(out.stdout, "\n"))
-				if out.code != 0 || out.stderr != "" {
-					t.Fatalf("run %d: exit code %d: %s%s", again+1, out.code, out.stderr, out.stdout)
+				rs := results(t, strings.Split(out.Stdout, "\n"))
+				if out.Code != 0 || out.Stderr != "" {
+					t.Fatalf("run %d: exit code %d: %s%s", again+1, out.Code, out.Stderr, out.Stdout)
 				}
 				if n := len(changed(rs)); (n == 0) != (again == 1) {
 					t.Errorf("run %d changed (by module): %v", again+1, changed(rs))
@@ -55,7 +56,7 @@ func TestExamples(t *testing.T) {
 		// alone.
 		out := run(t, filepath.Join(examples, "webapp/playbooks/site.yml"), "-i", filepath.Join(examples, "webapp/inventory"),
 			"-e", `{"app_port": 70000}`)
-		rs := results(t, strings.Split(out.stdout, "\n"))
+		rs := results(t, strings.Split(out.Stdout, "\n"))
 		failed := map[string]string{}
 		for _, r := range rs {
 			if r.Host != "host1" {
@@ -66,8 +67,8 @@ func TestExamples(t *testing.T) {
 			}
 		}
 		want := map[string]string{"Ask it": "rescued", "fail": "failed"}
-		if diff := cmp.Diff(want, failed); out.code != 1 || diff != "" || !strings.Contains(out.stdout, "port must be 0-65535") {
-			t.Errorf("exit code %d, failed (-want +got):\n%s\n%s", out.code, diff, out.stdout)
+		if diff := cmp.Diff(want, failed); out.Code != 1 || diff != "" || !strings.Contains(out.Stdout, "port must be 0-65535") {
+			t.Errorf("exit code %d, failed (-want +got):\n%s\n%s", out.Code, diff, out.Stdout)
 		}
 		if got := on(t, hosts[1], "systemctl", "is-active", "webapp"); got != "active\n" {
 			t.Errorf("the second host's application is %s", got)

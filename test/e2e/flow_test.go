@@ -18,6 +18,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 	"github.com/jet-bus/jet-bus/test/lab"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // flow is a site at work: a bus, two runners, three hosts. Its steps follow each
@@ -25,7 +26,7 @@ import (
 type flow struct {
 	*site
 	hosts   []lab.Host
-	runners map[string]*process
+	runners map[string]*process.Process
 }
 
 // TestFlow is what jet-bus is for, from an event to the files on the hosts, and
@@ -33,7 +34,7 @@ type flow struct {
 func TestFlow(t *testing.T) {
 	t.Parallel()
 	hosts := lab.Hosts(t, 3)
-	f := &flow{site: newSite(t, hosts), hosts: hosts, runners: map[string]*process{}}
+	f := &flow{site: newSite(t, hosts), hosts: hosts, runners: map[string]*process.Process{}}
 	f.startBus(t)
 	f.runners["r1"] = f.startRunner(t, "r1")
 	f.runners["r2"] = f.startRunner(t, "r2")
@@ -126,8 +127,8 @@ func checkReading(t *testing.T, f *flow, event published, j queue.Job) {
 	if shown := list[queue.Job](t, f.site, "jobs", "show", j.ID[:12]); len(shown) != 1 || shown[0].ID != j.ID || shown[0].Results != j.Results {
 		t.Errorf("jet jobs show: %+v", shown)
 	}
-	if out := f.jet(t, "jobs", "show", j.ID); !strings.Contains(out.stdout, "Write the configuration") || !strings.Contains(out.stdout, "recap") {
-		t.Errorf("jet jobs show: exit code %d: %s", out.code, out.stdout)
+	if out := f.jet(t, "jobs", "show", j.ID); !strings.Contains(out.Stdout, "Write the configuration") || !strings.Contains(out.Stdout, "recap") {
+		t.Errorf("jet jobs show: exit code %d: %s", out.Code, out.Stdout)
 	}
 	type stored struct {
 		Seq   uint64
@@ -227,17 +228,17 @@ func testWebhook(t *testing.T, f *flow) {
 
 // paused starts a job that takes a while, and a watcher of it. It returns when
 // the first pause is over, which is in the middle of the second.
-func (f *flow) paused(t *testing.T) (event published, id string, watch *process) {
+func (f *flow) paused(t *testing.T) (event published, id string, watch *process.Process) {
 	t.Helper()
 	event = f.publish(t, "com.example.deploy", `{"version": "1.3.0", "pause": 3}`)
 	id = f.made(t, event.ID).ID
 	watch = f.startJet(t, "jobs", "watch", id, "--json")
-	eventually(t, "the first pause to be over", func() bool {
-		if !watch.running() {
-			t.Fatalf("jet jobs watch ended: %s", watch.text(t, watch.stderr))
+	process.Eventually(t, "the first pause to be over", func() bool {
+		if !watch.Running() {
+			t.Fatalf("jet jobs watch ended: %s", watch.Errors(t))
 		}
 		n := 0
-		for _, r := range results(t, watch.lines(t)) {
+		for _, r := range results(t, watch.Lines(t)) {
 			if r.Task == "First pause" {
 				n++
 			}
@@ -249,15 +250,15 @@ func (f *flow) paused(t *testing.T) (event published, id string, watch *process)
 
 // through checks a watched job at its end: that it succeeded, and that the
 // watcher and one that comes late have seen the same, and all of it.
-func (f *flow) through(t *testing.T, event published, watch *process) queue.Job {
+func (f *flow) through(t *testing.T, event published, watch *process.Process) queue.Job {
 	t.Helper()
 	j := f.succeeded(t, event.ID)
-	if code := watch.wait(t); code != 0 {
-		t.Errorf("jet jobs watch: exit code %d: %s", code, watch.text(t, watch.stderr))
+	if code := watch.Wait(t); code != 0 {
+		t.Errorf("jet jobs watch: exit code %d: %s", code, watch.Errors(t))
 	}
-	checkResults(t, j, results(t, watch.lines(t)))
-	if late := f.jet(t, "jobs", "watch", j.ID, "--json"); late.stdout != watch.text(t, watch.stdout) {
-		t.Errorf("a watcher that came late has seen\n%s\nand one that was there\n%s", late.stdout, watch.text(t, watch.stdout))
+	checkResults(t, j, results(t, watch.Lines(t)))
+	if late := f.jet(t, "jobs", "watch", j.ID, "--json"); late.Stdout != watch.Output(t) {
+		t.Errorf("a watcher that came late has seen\n%s\nand one that was there\n%s", late.Stdout, watch.Output(t))
 	}
 	return j
 }
@@ -278,7 +279,7 @@ func (f *flow) holder(t *testing.T, event published) (has, other string) {
 func testRunnerKilled(t *testing.T, f *flow) {
 	event, _, watch := f.paused(t)
 	has, other := f.holder(t, event)
-	f.runners[has].kill(t)
+	f.runners[has].Kill(t)
 	killed := time.Now()
 	second := f.job(t, event.ID, "taken over", func(j queue.Job) bool { return j.Attempt == 2 })
 	// Half a minute, where fifteen seconds are the rule: this machine may be busy.
@@ -296,7 +297,7 @@ func testRunnerStopped(t *testing.T, f *flow) {
 	event, _, watch := f.paused(t)
 	has, other := f.holder(t, event)
 	stopped := time.Now()
-	f.runners[has].stop(t)
+	f.runners[has].Stop(t)
 	j := f.through(t, event, watch)
 	if j.Runner != other || j.Attempt != 2 {
 		t.Errorf("%s has finished the job in attempt %d, want %s in attempt 2", j.Runner, j.Attempt, other)
@@ -313,8 +314,8 @@ func testBusDown(t *testing.T, f *flow, how syscall.Signal) {
 	follow := f.startJet(t, "events", "--follow", "--json")
 	event, _, watch := f.paused(t)
 	down := time.Now()
-	f.bus.signal(t, how)
-	if code := f.bus.wait(t); how == syscall.SIGTERM && code != 0 {
+	f.bus.Signal(t, how)
+	if code := f.bus.Wait(t); how == syscall.SIGTERM && code != 0 {
 		t.Errorf("the bus ended with exit code %d when asked to stop", code)
 	}
 	f.startBus(t)
@@ -331,19 +332,19 @@ func testBusDown(t *testing.T, f *flow, how syscall.Signal) {
 	if last := all[len(all)-1].Seq; last != after.Seq || int(last) != len(all) {
 		t.Errorf("%d events up to %d, the last one is %d", len(all), last, after.Seq)
 	}
-	eventually(t, "the follower to catch up", func() bool { return len(follow.lines(t)) >= len(all) })
-	if seen := parse[stored](t, follow.lines(t)); !slices.Equal(seen, all) {
+	process.Eventually(t, "the follower to catch up", func() bool { return len(follow.Lines(t)) >= len(all) })
+	if seen := parse[stored](t, follow.Lines(t)); !slices.Equal(seen, all) {
 		t.Errorf("the follower has seen %v", seen)
 	}
-	follow.stop(t)
+	follow.Stop(t)
 }
 
 // testAllKilled ends the bus and both runners at once, as a power cut does.
 func testAllKilled(t *testing.T, f *flow) {
 	event, _, watch := f.paused(t)
-	f.bus.kill(t)
+	f.bus.Kill(t)
 	for _, r := range f.runners {
-		r.kill(t)
+		r.Kill(t)
 	}
 	f.startBus(t)
 	for name := range f.runners {
@@ -361,10 +362,10 @@ func testCancelled(t *testing.T, f *flow) {
 	watch := f.startJet(t, "jobs", "watch", id)
 	sleepers := func(h lab.Host) string { return on(t, h, "sh", "-c", "pgrep -fx 'sleep 4321' || true") }
 	for _, h := range f.hosts {
-		eventually(t, "the command on "+h.Name, func() bool { return sleepers(h) != "" })
+		process.Eventually(t, "the command on "+h.Name, func() bool { return sleepers(h) != "" })
 	}
-	if out := f.jet(t, "jobs", "cancel", id, "--reason", "enough of it"); out.code != 0 {
-		t.Errorf("jet jobs cancel: exit code %d: %s", out.code, out.stderr)
+	if out := f.jet(t, "jobs", "cancel", id, "--reason", "enough of it"); out.Code != 0 {
+		t.Errorf("jet jobs cancel: exit code %d: %s", out.Code, out.Stderr)
 	}
 	j := f.job(t, event.ID, "cancelled", func(j queue.Job) bool { return j.State == queue.Cancelled })
 	if !strings.Contains(j.Reason, "enough of it") {
@@ -375,19 +376,19 @@ func testCancelled(t *testing.T, f *flow) {
 			t.Errorf("the command still runs on %s as %s", h.Name, left)
 		}
 	}
-	if code := watch.wait(t); code != 1 || !strings.Contains(watch.text(t, watch.stdout), "enough of it") {
-		t.Errorf("jet jobs watch: exit code %d: %s", code, watch.text(t, watch.stdout))
+	if code := watch.Wait(t); code != 1 || !strings.Contains(watch.Output(t), "enough of it") {
+		t.Errorf("jet jobs watch: exit code %d: %s", code, watch.Output(t))
 	}
 	out := f.jet(t, "jobs", "watch", id, "--json")
-	if checkResults(t, j, results(t, strings.Split(out.stdout, "\n"))); out.code != 1 {
-		t.Errorf("jet jobs watch, afterwards: exit code %d", out.code)
+	if checkResults(t, j, results(t, strings.Split(out.Stdout, "\n"))); out.Code != 1 {
+		t.Errorf("jet jobs watch, afterwards: exit code %d", out.Code)
 	}
 }
 
 // testNoRunner publishes with no runner there, and for a label that none has.
 func testNoRunner(t *testing.T, f *flow) {
 	for _, r := range f.runners {
-		r.stop(t)
+		r.Stop(t)
 	}
 	if left := list[queue.RunnerInfo](t, f.site, "runners"); len(left) != 0 {
 		t.Errorf("runners that have stopped: %+v", left)

@@ -13,6 +13,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/test/lab"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // jobs is a site at work on whose jobs an operator has an eye.
@@ -85,7 +86,7 @@ func (s jobs) get(t *testing.T, id string) queue.Record {
 func (s jobs) until(t *testing.T, id string, state queue.State) queue.Record {
 	t.Helper()
 	var r queue.Record
-	eventually(t, "job "+id+" to be "+string(state), func() bool {
+	process.Eventually(t, "job "+id+" to be "+string(state), func() bool {
 		r = s.get(t, id)
 		if r.State.Terminal() && r.State != state {
 			t.Fatalf("job %s is %s: %s", id, r.State, r.Reason)
@@ -96,7 +97,7 @@ func (s jobs) until(t *testing.T, id string, state queue.State) queue.Record {
 }
 
 // run starts a run by hand on host1 and returns it with its job.
-func (s jobs) run(t *testing.T, playbook string, more ...string) (*process, string) {
+func (s jobs) run(t *testing.T, playbook string, more ...string) (*process.Process, string) {
 	t.Helper()
 	args := append([]string{
 		"run", filepath.Join(s.content, "playbooks", playbook), "-i", filepath.Join(s.content, "inventory"),
@@ -104,11 +105,11 @@ func (s jobs) run(t *testing.T, playbook string, more ...string) (*process, stri
 	}, more...)
 	p := s.startJet(t, args...)
 	id := ""
-	eventually(t, "the job of the run", func() bool {
-		if !p.running() {
-			t.Fatalf("jet run ended: %s%s", p.text(t, p.stdout), p.text(t, p.stderr))
+	process.Eventually(t, "the job of the run", func() bool {
+		if !p.Running() {
+			t.Fatalf("jet run ended: %s%s", p.Output(t), p.Errors(t))
 		}
-		if _, after, ok := strings.Cut(p.text(t, p.stderr), "this run is job "); ok && len(after) > 12 {
+		if _, after, ok := strings.Cut(p.Errors(t), "this run is job "); ok && len(after) > 12 {
 			r, err := s.queue.Find(t.Context(), after[:12])
 			must(t, err)
 			id = r.ID
@@ -129,7 +130,7 @@ func testRetry(t *testing.T, s jobs) {
 	id := s.submit(t, "flaky.yml", func(j *queue.Job) {
 		j.Vars, j.Retry = map[string]any{"tries": 2}, &queue.Retry{Attempts: 3, Backoff: backoff}
 	})
-	eventually(t, "the first attempt to fail", func() bool { return s.get(t, id).Failures == 1 })
+	process.Eventually(t, "the first attempt to fail", func() bool { return s.get(t, id).Failures == 1 })
 	type shown struct {
 		WaitsFor string `json:"waits_for"`
 	}
@@ -177,8 +178,8 @@ func testDead(t *testing.T, s jobs) {
 	}
 	on(t, s.hosts[0], "touch", "/tmp/mended")
 	out := s.jet(t, "jobs", "retry", id, "--watch")
-	if out.code != 0 || !strings.Contains(out.stdout, "job "+id[:12]+" is run again as job ") || !strings.Contains(out.stdout, "job is succeeded") {
-		t.Errorf("jet jobs retry: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out.Code != 0 || !strings.Contains(out.Stdout, "job "+id[:12]+" is run again as job ") || !strings.Contains(out.Stdout, "job is succeeded") {
+		t.Errorf("jet jobs retry: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	if got := dead(); len(got) != 0 {
 		t.Errorf("jet jobs dead, afterwards: %q", got)
@@ -189,13 +190,13 @@ func testDead(t *testing.T, s jobs) {
 // them are gone.
 func testCancelWait(t *testing.T, s jobs) {
 	id := s.submit(t, "family.yml", nil)
-	eventually(t, "the command and its children", func() bool { return strings.Count(s.sleepers(t, "4322"), "\n") == 2 })
+	process.Eventually(t, "the command and its children", func() bool { return strings.Count(s.sleepers(t, "4322"), "\n") == 2 })
 	out := s.jet(t, "jobs", "cancel", id[:12], "--wait", "--reason", "enough of it")
 	if left := s.sleepers(t, "4322"); left != "" {
 		t.Errorf("on the host there still is %q", left)
 	}
-	if out.code != 0 || out.stdout != "job "+id[:12]+" is cancelled\n" {
-		t.Errorf("jet jobs cancel --wait: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out.Code != 0 || out.Stdout != "job "+id[:12]+" is cancelled\n" {
+		t.Errorf("jet jobs cancel --wait: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	if r := s.get(t, id); r.State != queue.Cancelled || !strings.Contains(r.Reason, "enough of it") {
 		t.Errorf("the job is %s: %s", r.State, r.Reason)
@@ -208,9 +209,9 @@ func testRunWaits(t *testing.T, s jobs) {
 	s.until(t, holder, queue.Running)
 	p, id := s.run(t, "note.yml", "-e", `{"note": "by hand"}`)
 	said := "waiting for host1: held by job " + holder[:12] + " of rule of the test\n"
-	eventually(t, "the run to say what it waits for", func() bool { return strings.Contains(p.text(t, p.stderr), said) })
-	if code := p.wait(t); code != 0 {
-		t.Errorf("jet run: exit code %d: %s%s", code, p.text(t, p.stdout), p.text(t, p.stderr))
+	process.Eventually(t, "the run to say what it waits for", func() bool { return strings.Contains(p.Errors(t), said) })
+	if code := p.Wait(t); code != 0 {
+		t.Errorf("jet run: exit code %d: %s%s", code, p.Output(t), p.Errors(t))
 	}
 	before, r := s.get(t, holder), s.get(t, id)
 	if before.State != queue.Succeeded || r.State != queue.Succeeded || r.Started.Before(before.Finished) {
@@ -231,8 +232,8 @@ func testRunIsWaitedFor(t *testing.T, s jobs) {
 	p, id := s.run(t, "deploy.yml", "-e", `{"pause": 2}`)
 	s.until(t, id, queue.Running)
 	waits := s.submit(t, "note.yml", func(j *queue.Job) { j.Vars = map[string]any{"note": "by rule"} })
-	if code := p.wait(t); code != 0 {
-		t.Errorf("jet run: exit code %d: %s%s", code, p.text(t, p.stdout), p.text(t, p.stderr))
+	if code := p.Wait(t); code != 0 {
+		t.Errorf("jet run: exit code %d: %s%s", code, p.Output(t), p.Errors(t))
 	}
 	after, r := s.until(t, waits, queue.Succeeded), s.get(t, id)
 	if r.State != queue.Succeeded || after.Started.Before(r.Finished) {
@@ -243,10 +244,10 @@ func testRunIsWaitedFor(t *testing.T, s jobs) {
 // testRunStopped interrupts a run by hand in the middle of a command.
 func testRunStopped(t *testing.T, s jobs) {
 	p, id := s.run(t, "family.yml")
-	eventually(t, "the command and its children", func() bool { return strings.Count(s.sleepers(t, "4322"), "\n") == 2 })
-	p.signal(t, syscall.SIGINT)
-	if code := p.wait(t); code != 130 {
-		t.Errorf("jet run: exit code %d, want 130: %s", code, p.text(t, p.stderr))
+	process.Eventually(t, "the command and its children", func() bool { return strings.Count(s.sleepers(t, "4322"), "\n") == 2 })
+	p.Signal(t, syscall.SIGINT)
+	if code := p.Wait(t); code != 130 {
+		t.Errorf("jet run: exit code %d, want 130: %s", code, p.Errors(t))
 	}
 	if left := s.sleepers(t, "4322"); left != "" {
 		t.Errorf("on the host there still is %q", left)
@@ -260,11 +261,11 @@ func testRunStopped(t *testing.T, s jobs) {
 // ends, and its host is free for the next job.
 func testRunKilled(t *testing.T, s jobs) {
 	p, id := s.run(t, "family.yml")
-	eventually(t, "the command and its children", func() bool { return strings.Count(s.sleepers(t, "4322"), "\n") == 2 })
+	process.Eventually(t, "the command and its children", func() bool { return strings.Count(s.sleepers(t, "4322"), "\n") == 2 })
 	waits := s.submit(t, "note.yml", func(j *queue.Job) { j.Vars = map[string]any{"note": "after a kill"} })
-	p.kill(t)
+	p.Kill(t)
 	killed := time.Now()
-	eventually(t, "the command to end", func() bool { return s.sleepers(t, "4322") == "" })
+	process.Eventually(t, "the command to end", func() bool { return s.sleepers(t, "4322") == "" })
 	after := s.until(t, waits, queue.Succeeded)
 	// Half a minute, where fifteen seconds are the rule: this machine may be busy.
 	if took := after.Started.Sub(killed); took > 30*time.Second {

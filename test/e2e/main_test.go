@@ -1,95 +1,9 @@
 package e2e
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/jet-bus/jet-bus/test/lab"
 )
 
 func TestMain(m *testing.M) { lab.Main(m) }
-
-// binaries builds the commands once and returns the directory they are in.
-var binaries = sync.OnceValues(func() (string, error) {
-	// It serves every test of this run, so it is no test's own directory; the
-	// next run uses it again.
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("building the commands: %w", err)
-	}
-	dir := filepath.Join(cache, "jet-bus-e2e")
-	cmd := exec.Command("go", "build", "-o", dir+"/", "../../cmd/...")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building the commands: %w: %s", err, out)
-	}
-	return dir, nil
-})
-
-// binary returns the path of a command.
-func binary(t *testing.T, name string) string {
-	t.Helper()
-	dir, err := binaries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, name)
-}
-
-// environment is that of an operator's shell, with a home that has no keys and
-// no known hosts.
-func environment(home string) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "USER=nobody", "LANG=C.UTF-8"}
-}
-
-// patience bounds every wait: for things that take a second or so on an idle
-// machine.
-const patience = 60 * time.Second
-
-// eventually asks until the answer is yes.
-func eventually(t *testing.T, what string, ask func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !ask() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited %s in vain for %s", patience, what)
-		case <-tick.C:
-		}
-	}
-}
-
-// output is what a command that has ended left behind.
-type output struct {
-	stdout, stderr string
-	code           int
-}
-
-// runCommand runs a command to its end.
-func runCommand(t *testing.T, env []string, name string, args ...string) output {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(t, name), args...)
-	var stdout, stderr strings.Builder
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, &stdout, &stderr
-	err := cmd.Run()
-	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
-		t.Fatalf("running %s: %v", name, err)
-	}
-	if ctx.Err() != nil {
-		t.Fatalf("%s %q did not end: %s%s", name, args, stdout.String(), stderr.String())
-	}
-	return output{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/test/lab"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // TestPlaybookPublishes follows a chain: a job whose playbook publishes an event
@@ -63,13 +64,13 @@ func TestPlaybookPublishes(t *testing.T) {
 	s.startBus(t)
 	first := s.startRunner(t, "r1")
 	begun := s.publish(t, "com.example.announce", `{"note": "it's \"done\""}`)
-	eventually(t, "the first attempt to be at rest", func() bool {
+	process.Eventually(t, "the first attempt to be at rest", func() bool {
 		return !slices.ContainsFunc(hosts, func(h lab.Host) bool {
 			_, err := h.Exec(t.Context(), "test", "-e", "/srv/rested")
 			return err != nil
 		})
 	})
-	first.kill(t)
+	first.Kill(t)
 	s.startRunner(t, "r2")
 	job := s.succeeded(t, begun.ID)
 	if job.Attempt != 2 {
@@ -109,21 +110,21 @@ func TestPlaybookPublishes(t *testing.T) {
 	// Without a job: what jet runs itself.
 	play := filepath.Join(s.home, "play.yml")
 	write(t, play, "- name: p\n  groups: [all]\n  tasks:\n    - !publish {type: com.example.manual, source: /by/hand, data: [1, 2.5, null, {a: b}]}\n")
-	if out := s.jet(t, "run", play, "--connection", "local"); out.code != 0 {
-		t.Errorf("jet run: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out := s.jet(t, "run", play, "--connection", "local"); out.Code != 0 {
+		t.Errorf("jet run: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	manual := list[stored](t, s, "events", "--type", "com.example.manual")
 	if len(manual) != 1 || manual[0].Event.Source() != "/by/hand" || string(manual[0].Event.Data()) != `[1,2.5,null,{"a":"b"}]` {
 		t.Errorf("jet run has published %v", manual)
 	}
-	if out := s.jet(t, "run", play, "--connection", "local", "--check"); out.code != 0 {
-		t.Errorf("jet run --check: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	if out := s.jet(t, "run", play, "--connection", "local", "--check"); out.Code != 0 {
+		t.Errorf("jet run --check: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	if n := len(list[stored](t, s, "events", "--type", "com.example.manual")); n != 1 {
 		t.Errorf("check mode has published: there are %d events", n)
 	}
-	out := runCommand(t, environment(t.TempDir()), "jet", "run", play, "--connection", "local")
-	if out.code != 1 || !strings.Contains(out.stdout+out.stderr, "Say where with --bus") {
-		t.Errorf("jet run without a bus: exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	out := process.Run(t, process.Environment(t.TempDir()), "jet", "run", play, "--connection", "local")
+	if out.Code != 1 || !strings.Contains(out.Stdout+out.Stderr, "Say where with --bus") {
+		t.Errorf("jet run without a bus: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/test/lab"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // direct is jet run over hosts, with no bus.
@@ -21,23 +22,23 @@ type direct struct {
 }
 
 // run runs a playbook of the site.
-func (d direct) run(t *testing.T, playbook string, more ...string) output {
+func (d direct) run(t *testing.T, playbook string, more ...string) process.Output {
 	t.Helper()
 	args := []string{
 		"run", filepath.Join(d.content, "playbooks", playbook),
 		"-i", filepath.Join(d.content, "inventory"), "--known-hosts", d.knownHosts,
 	}
-	return runCommand(t, environment(d.home), "jet", append(args, more...)...)
+	return process.Run(t, process.Environment(d.home), "jet", append(args, more...)...)
 }
 
 // events runs a playbook and returns its results and the exit code.
 func (d direct) events(t *testing.T, playbook string, more ...string) ([]events.TaskFinished, int) {
 	t.Helper()
 	out := d.run(t, playbook, append(more, "--json")...)
-	if out.stderr != "" {
-		t.Errorf("jet run wrote %q to its standard error", out.stderr)
+	if out.Stderr != "" {
+		t.Errorf("jet run wrote %q to its standard error", out.Stderr)
 	}
-	return results(t, strings.Split(out.stdout, "\n")), out.code
+	return results(t, strings.Split(out.Stdout, "\n")), out.Code
 }
 
 // outcome counts results by host and how they ended, as "host1 executed".
@@ -108,8 +109,8 @@ func testLimit(t *testing.T, d direct) {
 	if got := on(t, d.hosts[0], "ls", "/srv"); strings.Contains(got, "note") {
 		t.Errorf("host1 has %q", got)
 	}
-	if out := d.run(t, "note.yml", "--limit", "host4"); out.code != 1 || !strings.Contains(out.stderr, `unknown host or group "host4"`) {
-		t.Errorf("a host that is not there: exit code %d: %s", out.code, out.stderr)
+	if out := d.run(t, "note.yml", "--limit", "host4"); out.Code != 1 || !strings.Contains(out.Stderr, `unknown host or group "host4"`) {
+		t.Errorf("a host that is not there: exit code %d: %s", out.Code, out.Stderr)
 	}
 }
 
@@ -124,7 +125,7 @@ func testPartly(t *testing.T, d direct) {
 		t.Errorf("the file that host3 made belongs to %q", got)
 	}
 	out := d.run(t, "partly.yml")
-	if out.code != 1 || !strings.Contains(out.stdout, "FAILED") || !strings.Contains(out.stdout, `$ test "two" != two`) {
-		t.Errorf("exit code %d: %s", out.code, out.stdout)
+	if out.Code != 1 || !strings.Contains(out.Stdout, "FAILED") || !strings.Contains(out.Stdout, `$ test "two" != two`) {
+		t.Errorf("exit code %d: %s", out.Code, out.Stdout)
 	}
 }

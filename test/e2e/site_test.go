@@ -17,6 +17,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/access"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/test/lab"
+	"github.com/jet-bus/jet-bus/test/process"
 )
 
 // secret is that of the site's webhook.
@@ -28,7 +29,7 @@ type site struct {
 	content, data, home string
 	listen              string
 	knownHosts          string
-	bus                 *process
+	bus                 *process.Process
 	addr                access.Address
 }
 
@@ -119,10 +120,10 @@ func (s *site) startBus(t *testing.T, more ...string) {
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	s.bus = start(t, environment(s.home), "jet-bus", "jet-bus", s.busArgs(more...)...)
-	eventually(t, "the bus", func() bool {
-		if !s.bus.running() {
-			t.Fatalf("jet-bus ended: %s", s.bus.text(t, s.bus.stderr))
+	s.bus = process.Start(t, process.Environment(s.home), "jet-bus", "jet-bus", s.busArgs(more...)...)
+	process.Eventually(t, "the bus", func() bool {
+		if !s.bus.Running() {
+			t.Fatalf("jet-bus ended: %s", s.bus.Errors(t))
 		}
 		addr, err := access.ReadAddress(s.data)
 		s.addr = addr
@@ -137,23 +138,23 @@ func (s *site) creds(t *testing.T, name string) string {
 	if _, err := os.Stat(file); err == nil {
 		return file // it was started before
 	}
-	out := runCommand(t, environment(s.home), "jet-bus", "user", "add", "--data", s.data, "--role", "runner", "--out", file, name)
-	if out.code != 0 {
-		t.Fatalf("jet-bus user add: exit code %d: %s", out.code, out.stderr)
+	out := process.Run(t, process.Environment(s.home), "jet-bus", "user", "add", "--data", s.data, "--role", "runner", "--out", file, name)
+	if out.Code != 0 {
+		t.Fatalf("jet-bus user add: exit code %d: %s", out.Code, out.Stderr)
 	}
 	return file
 }
 
 // startRunner starts a runner with credentials of its own, known from nothing
 // but the address of the bus, and returns when the bus knows it.
-func (s *site) startRunner(t *testing.T, name string, more ...string) *process {
+func (s *site) startRunner(t *testing.T, name string, more ...string) *process.Process {
 	t.Helper()
 	args := append([]string{
 		"--server", s.addr.Bus, "--creds", s.creds(t, name), "--name", name, "--known-hosts", s.knownHosts,
 		"--cache", filepath.Join(s.home, "cache-"+name), "--drain-timeout", "1s",
 	}, more...)
-	r := start(t, environment(s.home), "runner "+name, "jet-runner", args...)
-	eventually(t, "runner "+name, func() bool {
+	r := process.Start(t, process.Environment(s.home), "runner "+name, "jet-runner", args...)
+	process.Eventually(t, "runner "+name, func() bool {
 		for _, info := range list[queue.RunnerInfo](t, s, "runners") {
 			if info.Name == name {
 				return true
@@ -165,28 +166,28 @@ func (s *site) startRunner(t *testing.T, name string, more ...string) *process {
 }
 
 // operator is the environment of who works on the site's bus.
-func (s *site) operator() []string { return append(environment(s.home), "JET_DATA="+s.data) }
+func (s *site) operator() []string { return append(process.Environment(s.home), "JET_DATA="+s.data) }
 
 // jet runs jet against the site's bus.
-func (s *site) jet(t *testing.T, args ...string) output {
+func (s *site) jet(t *testing.T, args ...string) process.Output {
 	t.Helper()
-	return runCommand(t, s.operator(), "jet", args...)
+	return process.Run(t, s.operator(), "jet", args...)
 }
 
 // startJet starts jet and lets it run.
-func (s *site) startJet(t *testing.T, args ...string) *process {
+func (s *site) startJet(t *testing.T, args ...string) *process.Process {
 	t.Helper()
-	return start(t, s.operator(), "jet "+strings.Join(args, " "), "jet", args...)
+	return process.Start(t, s.operator(), "jet "+strings.Join(args, " "), "jet", args...)
 }
 
 // list runs jet with --json and returns what it printed.
 func list[T any](t *testing.T, s *site, args ...string) []T {
 	t.Helper()
 	out := s.jet(t, append(args, "--json")...)
-	if out.code != 0 {
-		t.Fatalf("jet %s: exit code %d: %s%s", strings.Join(args, " "), out.code, out.stdout, out.stderr)
+	if out.Code != 0 {
+		t.Fatalf("jet %s: exit code %d: %s%s", strings.Join(args, " "), out.Code, out.Stdout, out.Stderr)
 	}
-	return parse[T](t, strings.Split(strings.TrimSuffix(out.stdout, "\n"), "\n"))
+	return parse[T](t, strings.Split(strings.TrimSuffix(out.Stdout, "\n"), "\n"))
 }
 
 // parse reads lines of JSON.
@@ -239,7 +240,7 @@ func (s *site) jobs(t *testing.T, event string) []queue.Job {
 func (s *site) job(t *testing.T, event, what string, is func(queue.Job) bool) queue.Job {
 	t.Helper()
 	var last queue.Job
-	eventually(t, "the job of event "+event+" to be "+what, func() bool {
+	process.Eventually(t, "the job of event "+event+" to be "+what, func() bool {
 		all := s.jobs(t, event)
 		if len(all) > 1 {
 			t.Fatalf("event %s made %d jobs", event, len(all))
@@ -291,10 +292,10 @@ func results(t *testing.T, lines []string) []events.TaskFinished {
 func (s *site) watched(t *testing.T, id string) []events.TaskFinished {
 	t.Helper()
 	out := s.jet(t, "jobs", "watch", id, "--json")
-	if out.code != 0 {
-		t.Errorf("jet jobs watch: exit code %d: %s", out.code, out.stderr)
+	if out.Code != 0 {
+		t.Errorf("jet jobs watch: exit code %d: %s", out.Code, out.Stderr)
 	}
-	return results(t, strings.Split(out.stdout, "\n"))
+	return results(t, strings.Split(out.Stdout, "\n"))
 }
 
 // checkResults checks that each attempt's results are numbered from 1, each once

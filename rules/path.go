@@ -25,6 +25,35 @@ func rewrite(tree *ast.Node) {
 	r := &rewriter{bases: map[ast.Node]string{}}
 	ast.Walk(tree, baseNamer(r.bases))
 	ast.Walk(tree, r)
+	ast.Walk(tree, fixer{})
+}
+
+// fixer moves the members that stand in the rule from the arguments of __path into
+// its chain: what is not an argument need not be handed over each time.
+type fixer struct{}
+
+// Visit implements [ast.Visitor].
+func (fixer) Visit(node *ast.Node) {
+	call, p := pathCall(*node)
+	if call == nil {
+		return
+	}
+	var members []any
+	for _, n := range call.Arguments[3:] {
+		switch n := n.(type) {
+		case *ast.StringNode:
+			members = append(members, n.Value)
+		case *ast.IntegerNode:
+			members = append(members, n.Value)
+		default:
+			return
+		}
+	}
+	fixed := *p
+	fixed.members = members
+	c := newPathCall(&fixed, call.Arguments[2])
+	c.SetType(call.Type())
+	ast.Patch(node, c)
 }
 
 type baseNamer map[ast.Node]string
@@ -48,6 +77,8 @@ type chain struct {
 	tolerant bool
 	// test: only tell whether it is there (inside has).
 	test bool
+	// members are those of the path, if all of them stand in the rule.
+	members []any
 }
 
 const pathFunc = "__path"
@@ -175,6 +206,9 @@ func charge(params ...any) (any, error) {
 // follow is the function __path(run, chain, base, members...) value.
 func follow(params ...any) (any, error) {
 	r, p, v, members := params[0].(*run), params[1].(*chain), params[2], params[3:]
+	if len(members) == 0 {
+		members = p.members
+	}
 	for i, m := range members {
 		next, ok, err := step(v, m)
 		if err != nil {

@@ -29,9 +29,9 @@ func heap() uint64 {
 func idleRules() (memoryResult, error) {
 	const n = 10_000
 	before := heap()
-	begun := time.Now()
+	begun := coreTime()
 	set, err := ruleSet(n)
-	took := time.Since(begun)
+	took := coreTime() - begun
 	if err != nil {
 		return memoryResult{}, err
 	}
@@ -76,7 +76,7 @@ func openWindows(n int) (windowResult, error) {
 	st := rules.NewState(set, at)
 	seq := uint64(0)
 	play := func(typ, data string, want rules.Outcome) (float64, error) {
-		begun := time.Now()
+		begun := coreTime()
 		for i := range n {
 			seq++
 			e, err := newEvent(typ, fmt.Sprintf("host-%06d.example.com", i), data)
@@ -89,7 +89,7 @@ func openWindows(n int) (windowResult, error) {
 				return 0, fmt.Errorf("event %d: %d decisions", seq, len(ds))
 			}
 		}
-		return float64(time.Since(begun).Nanoseconds()) / float64(n), nil
+		return float64((coreTime() - begun).Nanoseconds()) / float64(n), nil
 	}
 	if r.Open, err = play("com.acme.built", `{"n": 1}`, rules.Waiting); err != nil {
 		return r, err
@@ -99,17 +99,17 @@ func openWindows(n int) (windowResult, error) {
 	if r.Meet, err = play("com.acme.built", `{"n": 2}`, rules.Waiting); err != nil {
 		return r, err
 	}
-	begun := time.Now()
+	begun := coreTime()
 	data, err := st.MarshalBinary()
 	if err != nil {
 		return r, err
 	}
-	r.Snapshot, r.Write = len(data), time.Since(begun)
-	begun = time.Now()
+	r.Snapshot, r.Write = len(data), coreTime()-begun
+	begun = coreTime()
 	if st, err = rules.RestoreState(set, data); err != nil {
 		return r, err
 	}
-	r.Read = time.Since(begun)
+	r.Read = coreTime() - begun
 	r.Close, err = play("com.acme.approved", `{}`, rules.Fired)
 	return r, err
 }

@@ -27,7 +27,7 @@ func (a *app) rulesCommand() *cobra.Command {
 	}
 	cmd.AddCommand(a.rulesCheckCommand(), a.rulesPauseCommand(), a.rulesResumeCommand(), a.rulesImportCommand())
 	cmd.AddCommand(a.rulesTestCommand(), a.rulesSimulateCommand(), a.rulesExplainCommand(), a.rulesGraphCommand())
-	cmd.AddCommand(a.rulesHistoryCommand(), a.rulesRollbackCommand())
+	cmd.AddCommand(a.rulesHistoryCommand(), a.rulesRollbackCommand(), a.rulesStateCommand())
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
@@ -179,7 +180,11 @@ func (w why) decision(ctx context.Context, e stored, d rules.Decision) (orderedL
 // outcomeOf finds out what was made of a firing.
 func (w why) outcomeOf(ctx context.Context, e stored, d rules.Decision, line *orderedLine) error {
 	if d.Action != nil {
-		rec, err := w.queue.Get(ctx, ordered.JobID(d, e.Event))
+		by, err := w.decider(ctx, e, d)
+		if err != nil {
+			return err
+		}
+		rec, err := w.queue.Get(ctx, ordered.JobID(d, by))
 		switch {
 		case err == nil:
 			line.Job, line.State = rec.ID, rec.State
@@ -205,6 +210,19 @@ func (w why) outcomeOf(ctx context.Context, e stored, d rules.Decision, line *or
 		line.Paused = &p
 	}
 	return nil
+}
+
+// decider returns the event that decided: the one that is asked about, or another that
+// came later.
+func (w why) decider(ctx context.Context, e stored, d rules.Decision) (events.Event, error) {
+	if d.Seq == e.seq || d.ID != "" {
+		return e.Event, nil
+	}
+	m, err := w.bus.Get(ctx, bus.StreamEvents, d.Seq)
+	if err != nil {
+		return events.Event{}, err
+	}
+	return bus.DecodeEvent(m.Header, m.Data)
 }
 
 func (w why) showOrdered(line orderedLine) error {

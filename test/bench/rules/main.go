@@ -89,7 +89,7 @@ func parse(args []string) (settings, error) {
 	f := flag.NewFlagSet("rules", flag.ContinueOnError)
 	f.DurationVar(&s.each, "each", time.Second, "how long each flow is measured")
 	f.IntVar(&s.windows, "windows", 100_000, "how many windows are opened")
-	f.BoolVar(&s.peer, "peer", false, "measure ansible-rulebook too; it is installed from PyPI, and needs Python and Java")
+	f.BoolVar(&s.peer, "peer", true, "measure ansible-rulebook too; it is installed from PyPI, and needs Python and Java")
 	f.StringVar(&s.venv, "venv", "", "where ansible-rulebook is, or will be; a temporary directory if not given")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 	if err := f.Parse(args); err != nil {

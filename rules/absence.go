@@ -53,6 +53,10 @@ func (t *turn) await(m *memory, c *Clause, key string, d *Decision) {
 		d.Key = key
 		return
 	}
+	if m.heavy(len(mem.data) - w.dataOf(mem.clause)) {
+		t.fullUp(key, d)
+		return
+	}
 	if w != nil && w.holds(mem.hash) {
 		t.wait(w, d)
 		return

@@ -85,7 +85,7 @@ func canonical(v any) (any, error) {
 	if v == nil {
 		return nil, nil
 	}
-	data, err := encode(exact(v))
+	data, err := appendExact(nil, v)
 	if err != nil {
 		return nil, fmt.Errorf("the value cannot be kept: %w", err)
 	}

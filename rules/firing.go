@@ -41,12 +41,14 @@ func (ev *evaluation) bind(f *firing) {
 	env := &ev.env
 	if f == nil {
 		env.Events, env.Key, env.Clause, env.Missing, env.Matches = nil, "", ev.clause, nil, nil
-		env.Window = &span{Count: 1, Began: env.Now, Ends: env.Now}
+		ev.window = span{Count: 1, Began: env.Now, Ends: env.Now}
+		env.Window = &ev.window
 		return
 	}
 	env.Events, env.Key, env.Clause, env.Missing = f.events, f.key, f.clause, f.missing
 	env.Matches = f.matches
-	env.Window = &span{Count: f.count, Began: f.began.UTC(), Ends: f.ends.UTC()}
+	ev.window = span{Count: f.count, Began: f.began.UTC(), Ends: f.ends.UTC()}
+	env.Window = &ev.window
 	switch {
 	case f.event != nil:
 		env.Event = f.event

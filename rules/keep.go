@@ -1,12 +1,11 @@
 package rules
 
 import (
-	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,10 +19,9 @@ var errKept = errors.New("the event is too large to be kept in a window")
 // joinPath writes a path below an event: its members joined by slashes, a slash in
 // one as ~1 and a tilde as ~0. The event itself is "".
 func joinPath(members []string) string {
-	esc := strings.NewReplacer("~", "~0", "/", "~1")
 	out := make([]string, len(members))
 	for i, m := range members {
-		out[i] = esc.Replace(m)
+		out[i] = strings.ReplaceAll(strings.ReplaceAll(m, "~", "~0"), "/", "~1")
 	}
 	return strings.Join(out, "/")
 }
@@ -33,9 +31,8 @@ func splitPath(path string) []string {
 		return nil
 	}
 	members := strings.Split(path, "/")
-	esc := strings.NewReplacer("~1", "/", "~0", "~")
 	for i, m := range members {
-		members[i] = esc.Replace(m)
+		members[i] = strings.ReplaceAll(strings.ReplaceAll(m, "~1", "/"), "~0", "~")
 	}
 	return members
 }
@@ -71,7 +68,7 @@ type kept struct {
 // JSON that [keptView] reads. Equal events give equal bytes. It is an error if they
 // are too large for a window.
 func (v *view) keep(paths []string) ([]byte, error) {
-	v.open()
+	v.name()
 	k := kept{ID: v.ID, Source: v.Source}
 	data := keeper{}
 	for _, path := range paths {
@@ -81,18 +78,24 @@ func (v *view) keep(paths []string) ([]byte, error) {
 		}
 		all := members[0] == ""
 		if all || members[0] == "data" {
+			v.whole()
 			data.add(v.Data, members[1:])
 		}
 		if all || members[0] == "ext" {
+			v.extend()
 			k.keepExt(v, members[1:])
 		}
-		for name, at := range map[string]struct{ from, to *string }{
-			"type": {&v.Type, &k.Type}, "subject": {&v.Subject, &k.Subject},
-			"dataschema": {&v.DataSchema, &k.Schema}, "datacontenttype": {&v.DataContentType, &k.Content},
-		} {
-			if all || members[0] == name {
-				*at.to = *at.from
-			}
+		if all || members[0] == "type" {
+			k.Type = v.Type
+		}
+		if all || members[0] == "subject" {
+			k.Subject = v.Subject
+		}
+		if all || members[0] == "dataschema" {
+			k.Schema = v.DataSchema
+		}
+		if all || members[0] == "datacontenttype" {
+			k.Content = v.DataContentType
 		}
 		if (all || members[0] == "time") && !v.Time.IsZero() {
 			k.Time = v.Time.Format(time.RFC3339Nano)
@@ -101,7 +104,7 @@ func (v *view) keep(paths []string) ([]byte, error) {
 	if err := k.keepData(v, &data); err != nil {
 		return nil, err
 	}
-	out, err := encode(k)
+	out, err := k.encode()
 	if err != nil {
 		return nil, fmt.Errorf("keeping event %s: %w", v.ID, err)
 	}
@@ -111,13 +114,57 @@ func (v *view) keep(paths []string) ([]byte, error) {
 	return out, nil
 }
 
+// encode returns compact JSON, the members in the order they stand in.
+func (k *kept) encode() ([]byte, error) {
+	b := make([]byte, 0, 128+len(k.Data))
+	b = append(b, '{')
+	for _, m := range []struct {
+		name, value string
+		always      bool
+	}{
+		{"id", k.ID, true},
+		{"source", k.Source, true},
+		{"type", k.Type, false},
+		{"subject", k.Subject, false},
+		{"time", k.Time, false},
+		{"dataschema", k.Schema, false},
+		{"datacontenttype", k.Content, false},
+	} {
+		if m.value != "" || m.always {
+			b = appendText(appendName(b, m.name), m.value)
+		}
+	}
+	var err error
+	if len(k.Ext) > 0 {
+		b, err = appendExact(appendName(b, "ext"), k.Ext)
+	}
+	if len(k.Data) > 0 {
+		b = append(appendName(b, "data"), k.Data...)
+	}
+	if len(k.Bytes) > 0 {
+		b = appendText(appendName(b, "bytes"), base64.StdEncoding.EncodeToString(k.Bytes))
+	}
+	if k.Err != "" {
+		b = appendText(appendName(b, "error"), k.Err)
+	}
+	return append(b, '}'), err
+}
+
+func appendName(b []byte, name string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(append(b, '"'), name...)
+	return append(b, `":`...)
+}
+
 func (k *kept) keepExt(v *view, members []string) {
 	if k.Ext == nil {
 		k.Ext = map[string]any{}
 	}
 	for name, x := range v.Ext {
 		if len(members) == 0 || members[0] == name {
-			k.Ext[name] = exact(x)
+			k.Ext[name] = x
 		}
 	}
 }
@@ -134,7 +181,7 @@ func (k *kept) keepData(v *view, data *keeper) error {
 		return nil
 	}
 	var err error
-	k.Data, err = encode(exact(data.result()))
+	k.Data, err = appendExact(nil, data.result())
 	return err
 }
 
@@ -184,40 +231,6 @@ func (k *keeper) result() any {
 		out[name] = kid.result()
 	}
 	return out
-}
-
-// exact returns v with numbers that are read back as they are: a float is never
-// written as an integer.
-func exact(v any) any {
-	switch v := v.(type) {
-	case float64:
-		return json.Number(strconv.FormatFloat(v, 'e', -1, 64))
-	case []any:
-		out := make([]any, len(v))
-		for i, x := range v {
-			out[i] = exact(x)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, x := range v {
-			out[name] = exact(x)
-		}
-		return out
-	default:
-		return v
-	}
-}
-
-// encode returns compact JSON, with all text as it is.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // keptView returns the event that [view.keep] wrote. What was not kept, it has not.

@@ -205,12 +205,20 @@ func charge(params ...any) (any, error) {
 
 // follow is the function __path(run, chain, base, members...) value.
 func follow(params ...any) (any, error) {
-	r, p, v, members := params[0].(*run), params[1].(*chain), params[2], params[3:]
+	p, members := params[1].(*chain), params[3:]
 	if len(members) == 0 {
 		members = p.members
 	}
-	for i, m := range members {
-		next, ok, err := step(v, m)
+	return p.follow(params[0].(*run), params[2], members)
+}
+
+func (p *chain) follow(r *run, v any, members []any) (any, error) {
+	from := 0
+	if e, ok := v.(*view); ok && e != nil && len(members) > 1 && members[0] == "data" {
+		v, from = e.below(members)
+	}
+	for i := from; i < len(members); i++ {
+		next, ok, err := step(v, members[i])
 		if err != nil {
 			return nil, err
 		}

@@ -84,7 +84,7 @@ func (p *plainReader) object(depth int) (any, bool) {
 		if p.i >= len(p.s) || p.s[p.i] != '"' {
 			return nil, false
 		}
-		k, ok := p.text()
+		k, ok := p.string()
 		if !ok || !p.skip(':') {
 			return nil, false
 		}
@@ -92,7 +92,7 @@ func (p *plainReader) object(depth int) (any, bool) {
 		if !ok {
 			return nil, false
 		}
-		m[k.(string)] = v
+		m[k] = v
 		if p.skip(',') {
 			continue
 		}
@@ -119,7 +119,9 @@ func (p *plainReader) array(depth int) (any, bool) {
 	}
 }
 
-func (p *plainReader) text() (any, bool) {
+func (p *plainReader) text() (any, bool) { return p.string() }
+
+func (p *plainReader) string() (s string, ok bool) {
 	p.i++
 	ascii := true
 	for from := p.i; p.i < len(p.s); p.i++ {
@@ -129,27 +131,35 @@ func (p *plainReader) text() (any, bool) {
 			p.i++
 			return s, ascii || utf8.ValidString(s)
 		case c == '\\' || c < ' ':
-			return nil, false
+			return "", false
 		case c >= utf8.RuneSelf:
 			ascii = false
 		}
 	}
-	return nil, false
+	return "", false
 }
 
 func (p *plainReader) number() (any, bool) {
 	from := p.i
+	if !p.numeral() {
+		return nil, false
+	}
+	return number64(p.s[from:p.i]), true
+}
+
+// numeral goes over a number.
+func (p *plainReader) numeral() bool {
 	if p.i < len(p.s) && p.s[p.i] == '-' {
 		p.i++
 	}
 	lead := p.i
 	if p.digits() == 0 || p.s[lead] == '0' && p.i > lead+1 {
-		return nil, false
+		return false
 	}
 	if p.i < len(p.s) && p.s[p.i] == '.' {
 		p.i++
 		if p.digits() == 0 {
-			return nil, false
+			return false
 		}
 	}
 	if p.i < len(p.s) && p.s[p.i]|0x20 == 'e' {
@@ -158,10 +168,10 @@ func (p *plainReader) number() (any, bool) {
 			p.i++
 		}
 		if p.digits() == 0 {
-			return nil, false
+			return false
 		}
 	}
-	return number64(p.s[from:p.i]), true
+	return true
 }
 
 func (p *plainReader) digits() int {

@@ -23,8 +23,17 @@ func FuzzPlainJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, ok := plainJSON(data)
+		var ps pages
+		if paged := ps.read(data); paged != (ok && len(data) <= maxPaged) {
+			t.Fatalf("%q: read as pages is %v, as a value %v", data, paged, ok)
+		}
 		if !ok {
 			return
+		}
+		if len(ps) > 0 {
+			if diff := cmp.Diff(got, ps.value(0)); diff != "" {
+				t.Fatalf("%q (-as a value +as pages):\n%s", data, diff)
+			}
 		}
 		dec := json.NewDecoder(bytes.NewReader(data))
 		dec.UseNumber()

@@ -34,9 +34,11 @@ const (
 // program is one compiled expression. Those that stand alone in a file know where
 // and what they are called there.
 type program struct {
-	vm   *vm.Program
-	pos  strictyaml.Pos
-	what string
+	vm *vm.Program
+	// short says the same as vm where that is simple enough; nil where it is not.
+	short *shortcut
+	pos   strictyaml.Pos
+	what  string
 }
 
 // exprError is a fault in an expression; at counts runes from its beginning.
@@ -81,6 +83,7 @@ func (l *language) compile(src string, wantBool bool) (*program, error) {
 	}
 	// The cast that Expect brings takes nil only; run judges the result itself.
 	config.Expect = reflect.Invalid
+	short := shortcutOf(tree.Node)
 	p, err := compiler.Compile(tree, config)
 	if err != nil {
 		return nil, toExprError(err)
@@ -89,7 +92,7 @@ func (l *language) compile(src string, wantBool bool) (*program, error) {
 	// larger than all the rest.
 	reflect.ValueOf(p.Node()).Elem().SetZero()
 	p.Bytecode, p.Arguments, p.Constants = tight(p.Bytecode), tight(p.Arguments), tight(p.Constants)
-	return &program{vm: p}, nil
+	return &program{vm: p, short: short}, nil
 }
 
 // tight returns a list without room to grow.
@@ -230,6 +233,9 @@ func (r *run) saw(v Value) {
 			return
 		}
 	}
+	if e, ok := v.Value.(*view); ok && e != nil {
+		v.Value = e.settled() // the event of an evaluation is another one next time
+	}
 	r.seen = append(r.seen, v)
 }
 
@@ -257,6 +263,7 @@ type evaluation struct {
 	event  *view  // what is judged, nil where a timer decides
 	clause string // of the rule that is entered: the first that the event met
 	walker walker
+	window span // what the expressions see as window
 }
 
 func newEvaluation(e events.Event, at time.Time) *evaluation {
@@ -269,13 +276,19 @@ func newEvaluation(e events.Event, at time.Time) *evaluation {
 // again makes ev, which was used before, as good as new; it keeps room that the
 // machine has made.
 func (ev *evaluation) again(e events.Event, at time.Time) {
-	ev.event, ev.clause = newView(e), ""
+	ev.event, ev.clause = ev.event.of(e), ""
 	*ev.env.Run = run{}
 	ev.env = environment{Event: ev.event, Now: at.UTC(), Run: ev.env.Run}
 }
 
 func (ev *evaluation) run(p *program) (any, error) {
 	ev.env.Run.steps = 0
+	if p.short != nil && !ev.env.Run.record {
+		if v, err, ok := p.short.run(ev); ok {
+			return v, err
+		}
+		ev.env.Run.steps = 0
+	}
 	v, err := ev.vm.Run(p.vm, &ev.env)
 	if err != nil {
 		if m, ok := errors.AsType[*missingError](err); ok {

@@ -33,7 +33,7 @@ func (st *State) MarshalBinary() ([]byte, error) {
 	w.int(st.now)
 	w.uint(uint64(len(st.facts)))
 	for _, key := range slices.Sorted(maps.Keys(st.facts)) {
-		value, err := encode(exact(st.facts[key]))
+		value, err := appendExact(nil, st.facts[key])
 		if err != nil {
 			return nil, fmt.Errorf("writing fact %s: %w", key, err)
 		}

@@ -25,6 +25,8 @@ type State struct {
 	facts map[string]any
 	// due are the windows whose end decides something, silent the others.
 	due, silent deadlines
+	// idle is the evaluation of the event before, which the next one uses again.
+	idle *evaluation
 }
 
 // MaxDepth bounds how many rules in a row may have caused an event, each by an
@@ -193,6 +195,7 @@ func (st *State) reorder() {
 	for _, m := range st.rules {
 		for _, w := range m.all() {
 			st.deadlines(w).Push(w)
+			w.weigh()
 		}
 	}
 	heap.Init(&st.due)

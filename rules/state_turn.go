@@ -51,8 +51,13 @@ func (st *State) advance(seq uint64, at time.Time) *turn {
 
 // judge decides about an event.
 func (t *turn) judge(e *events.Event) {
-	t.ev = newEvaluation(*e, moment(t.when))
-	t.st.set.walk(t.ev, e, t.st.facts, (*Rule).Ordered, func(j *judgement) {
+	if t.ev = t.st.idle; t.ev == nil {
+		t.ev = newEvaluation(*e, moment(t.when))
+		t.st.idle = t.ev
+	} else {
+		t.ev.again(*e, moment(t.when))
+	}
+	t.st.set.walk(t.ev, t.st.facts, (*Rule).Ordered, func(j *judgement) {
 		if d, ok := t.consider(j); ok || t.explain {
 			t.out = append(t.out, d)
 		}
@@ -135,14 +140,15 @@ func (t *turn) key(p *program, clause, source string, d *Decision) (key string, 
 // member returns the event as a window keeps it for a clause. If it cannot be kept,
 // ok is false and the decision made.
 func (t *turn) member(r *Rule, clause int, paths []string, d *Decision) (m member, ok bool) {
-	data, err := t.ev.event.keep(paths)
+	e := t.ev.event
+	data, err := e.keep(paths) // which names it
 	if err != nil {
 		d.Outcome, d.Err = Failed, r.Clauses[clause].Pos.Wrap(err)
 		return member{}, false
 	}
 	return member{
 		data:   string(data),
-		hash:   hashOf(t.ev.event.Source, t.ev.event.ID),
+		hash:   hashOf(e.Source, e.ID),
 		seq:    t.seq,
 		at:     t.when,
 		clause: uint8(clause), //nolint:gosec // at most 16 clauses

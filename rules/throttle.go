@@ -36,6 +36,11 @@ func (t *turn) matched(m *memory, d *Decision, f *firing, from *window) {
 	if !ok {
 		return
 	}
+	if m.heavy(len(mem.data)) {
+		t.fullUp(key, d)
+		d.Window = nil
+		return
+	}
 	mem.unique = unique
 	switch th.Take {
 	case TakeLast:
@@ -112,6 +117,7 @@ func (t *turn) takeLast(m *memory, w *window, key string, mem member, from *wind
 		w.last = from
 		w.count++
 	}
+	w.weigh()
 	t.wait(w, d)
 }
 
@@ -155,6 +161,7 @@ func (t *turn) takeCount(m *memory, w *window, key string, mem member, f *firing
 	if n := len(w.members) - maxMembers; n > 0 {
 		w.members[n-1].data = ""
 	}
+	w.weigh()
 	if len(w.members) < th.Count {
 		t.wait(w, d)
 		return

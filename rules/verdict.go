@@ -40,7 +40,8 @@ const (
 	Expired
 	// WindowMissed: a window ended while nothing ran, and the rule only wants to be told.
 	WindowMissed
-	// Full: the rule has as many windows open as it may, and the event needed one more.
+	// Full: the rule has as many windows open as it may, and the event needed one more;
+	// or these keep as many bytes of events as they may, and it needed more.
 	Full
 	// Looped: the event was caused by too many rules in a row; see [MaxDepth].
 	Looped
@@ -155,7 +156,7 @@ func (s *Set) match(e events.Event, at time.Time, wanted func(*Rule) bool) []Ver
 	}
 	defer s.idle.Put(ev)
 	out := make([]Verdict, 0, len(candidates))
-	s.walk(ev, &e, nil, wanted, func(j *judgement) {
+	s.walk(ev, nil, wanted, func(j *judgement) {
 		out = append(out, ev.verdict(j))
 	})
 	return out

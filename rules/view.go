@@ -31,44 +31,97 @@ type view struct {
 	Ext             map[string]any `expr:"ext"`
 	Data            any            `expr:"data"`
 
-	raw     *events.Event // nil when Ext and Data are made
-	hasData bool
-	dataErr error
+	raw *events.Event // nil for one that has all there is
+	own events.Event  // what raw points to
+	// named, extended and scanned tell what was made of raw; pages hold the data
+	// until someone wants the whole of it.
+	named, extended, scanned bool
+	pages                    pages
+	hasData                  bool
+	dataErr                  error
 }
 
 // attributes are the names that may follow "event.".
 const attributes = "id, source, type, subject, time, dataschema, datacontenttype, ext, data"
 
-func newView(e events.Event) *view {
-	return &view{
-		ID:              e.ID(),
-		Source:          e.Source(),
-		Type:            e.Type(),
-		Subject:         e.Subject(),
-		Time:            e.Time().UTC(),
-		DataSchema:      e.DataSchema(),
-		DataContentType: e.DataContentType(),
-		raw:             &e,
-	}
+func newView(e events.Event) *view { return new(view).of(e) }
+
+// of makes v the event; it keeps the room that was made for data.
+func (v *view) of(e events.Event) *view {
+	*v = view{own: e, pages: v.pages.again()}
+	v.raw = &v.own
+	return v
 }
 
-// open makes what takes work: most events are judged by less.
+// settled returns a copy that has all there is, and stays as it is.
+func (v *view) settled() *view {
+	v.open()
+	c := *v
+	c.raw, c.own, c.pages = nil, events.Event{}, nil
+	return &c
+}
+
+// open makes all there is; most events are judged by less.
 func (v *view) open() {
-	if v.raw == nil {
+	v.name()
+	v.extend()
+	v.whole()
+}
+
+// name makes the attributes that are not the extensions and the data.
+func (v *view) name() {
+	if v.raw == nil || v.named {
 		return
 	}
 	e := v.raw
-	v.raw = nil
-	extensions := e.Extensions()
+	v.named = true
+	v.ID, v.Source, v.Type, v.Subject = e.ID(), e.Source(), e.Type(), e.Subject()
+	v.Time, v.DataSchema, v.DataContentType = e.Time().UTC(), e.DataSchema(), e.DataContentType()
+}
+
+func (v *view) extend() {
+	if v.raw == nil || v.extended {
+		return
+	}
+	v.extended = true
+	extensions := v.raw.Extensions()
 	v.Ext = make(map[string]any, len(extensions))
 	for name, x := range extensions {
 		v.Ext[name] = extension(x)
 	}
-	v.Data, v.hasData, v.dataErr = payload(e)
+}
+
+// scan reads the data, and makes values of it only where it is not the JSON that
+// events mostly have.
+func (v *view) scan() {
+	if v.raw == nil || v.scanned {
+		return
+	}
+	v.scanned = true
+	raw := v.raw.Data()
+	v.hasData = len(raw) > 0
+	switch {
+	case !v.hasData:
+	case !isJSON(v.raw.DataContentType()):
+		v.Data = string(raw)
+	case !v.pages.read(raw):
+		v.Data, v.dataErr = decodeJSON(raw)
+	}
+}
+
+// whole makes the data as one value.
+func (v *view) whole() {
+	v.scan()
+	if len(v.pages) > 0 {
+		v.Data = v.pages.value(0)
+	}
 }
 
 // attribute returns the attribute called name and whether the event has it.
 func (v *view) attribute(name string) (any, bool, error) {
+	if name != "data" && name != "ext" {
+		v.name()
+	}
 	switch name {
 	case "id":
 		return v.ID, v.ID != "", nil
@@ -85,10 +138,10 @@ func (v *view) attribute(name string) (any, bool, error) {
 	case "datacontenttype":
 		return v.DataContentType, v.DataContentType != "", nil
 	case "ext":
-		v.open()
+		v.extend()
 		return v.Ext, true, nil
 	case "data":
-		v.open()
+		v.whole()
 		return v.Data, v.hasData, v.dataErr
 	default:
 		return nil, false, nil
@@ -109,18 +162,6 @@ func extension(x any) any {
 		return fmt.Sprint(x)
 	}
 	return s
-}
-
-func payload(e *events.Event) (data any, ok bool, err error) {
-	raw := e.Data()
-	if len(raw) == 0 {
-		return nil, false, nil
-	}
-	if !isJSON(e.DataContentType()) {
-		return string(raw), true, nil
-	}
-	data, err = decodeJSON(raw)
-	return data, true, err
 }
 
 // decodeJSON reads one JSON value, with numbers as [number64] has them.

@@ -65,9 +65,11 @@ func rank(t truth) int {
 // wanted are judged as far as a wanted one depends on them, by stop or otherwise,
 // which look at conditions alone. The judgement is valid until visit returns.
 //
-// There is one walk of an evaluation at a time. The facts are nil where there are none ([Set.Match]): conditions that read them
-// are then left alone, and what depends on these conditions is not wanted there.
-func (s *Set) walk(ev *evaluation, e *events.Event, facts map[string]any, wanted func(*Rule) bool, visit func(*judgement)) {
+// There is one walk of an evaluation at a time. The facts are nil where there are
+// none ([Set.Match]): conditions that read them are then left alone, and what depends
+// on these conditions is not wanted there.
+func (s *Set) walk(ev *evaluation, facts map[string]any, wanted func(*Rule) bool, visit func(*judgement)) {
+	e := ev.event.raw
 	typ := e.Type()
 	candidates := s.index.candidates(typ)
 	last := len(candidates) - 1

@@ -18,6 +18,19 @@ type memory struct {
 	definition digest
 	windows    map[string]*window // of its clauses, by key
 	throttles  map[string]*window // of its throttle, by key
+	weight     int                // of both
+}
+
+const (
+	// leastWeight and windowWeight bound the bytes that the windows of a rule keep of
+	// events: so many, or so many for each window it may have if that is more.
+	leastWeight  = 64 << 20
+	windowWeight = 1 << 10
+)
+
+// heavy tells whether the rule may keep no more bytes.
+func (m *memory) heavy(more int) bool {
+	return more > 0 && m.weight+more > max(leastWeight, windowWeight*m.rule.MaxWindows)
 }
 
 // full tells whether the rule may open no more windows.
@@ -61,6 +74,7 @@ type window struct {
 	// count is how many events were taken in.
 	count    uint32
 	place    int32 // in its deadlines
+	weight   int   // the bytes of its events, as its owner has counted them
 	throttle bool
 }
 
@@ -90,6 +104,19 @@ func (w *window) holds(hash uint64) bool {
 // has tells whether a clause was met.
 func (w *window) has(clause uint8) bool {
 	return slices.ContainsFunc(w.members, func(m member) bool { return m.clause == clause })
+}
+
+// dataOf returns how many bytes are kept of the event that met a clause; w may be nil.
+func (w *window) dataOf(clause uint8) int {
+	if w == nil {
+		return 0
+	}
+	for i := range w.members {
+		if w.members[i].clause == clause {
+			return len(w.members[i].data)
+		}
+	}
+	return 0
 }
 
 // put takes an event in for its clause, in the place of the one before.
@@ -238,12 +265,37 @@ func (st *State) open(w *window) {
 	}
 	m.of(w.throttle)[w.key] = w
 	heap.Push(st.deadlines(w), w)
+	w.weigh()
 }
 
 func (st *State) close(w *window) {
+	w.owner.weight -= w.weight
+	w.weight = 0
 	delete(w.owner.of(w.throttle), w.key)
 	heap.Remove(st.deadlines(w), int(w.place))
 }
 
 // moved puts a window in its place whose end is another one now.
-func (st *State) moved(w *window) { heap.Fix(st.deadlines(w), int(w.place)) }
+func (st *State) moved(w *window) {
+	heap.Fix(st.deadlines(w), int(w.place))
+	w.weigh()
+}
+
+// weigh has the owner of an open window know what it keeps.
+func (w *window) weigh() {
+	size := w.size()
+	w.owner.weight += size - w.weight
+	w.weight = size
+}
+
+// size returns the bytes that are kept of events.
+func (w *window) size() int {
+	n := 0
+	for i := range w.members {
+		n += len(w.members[i].data)
+	}
+	if w.last != nil {
+		n += w.last.size()
+	}
+	return n
+}

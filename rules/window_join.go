@@ -45,12 +45,17 @@ func (t *turn) join(m *memory, j *judgement, d *Decision) {
 		d.Key = key
 		return
 	}
+	if m.heavy(len(mem.data) - w.dataOf(mem.clause)) {
+		t.fullUp(key, d)
+		return
+	}
 	if w == nil {
 		w = &window{owner: m, key: key, began: t.when, ends: t.when + int64(r.Window.Within), first: t.seq}
 		t.st.open(w)
 	}
 	if !w.holds(mem.hash) {
 		w.put(mem)
+		w.weigh()
 		if len(w.members) == len(r.Clauses) {
 			t.complete(m, w, d)
 			return

@@ -61,6 +61,9 @@ func (d Decision) sentence() string {
 	case Suppressed:
 		return "its throttle" + ofKey(d.Key) + " kept it from firing" + until(d.Window)
 	case Expired:
+		if d.Window != nil && d.At.Before(d.Window.Ends) {
+			return "its window" + ofKey(d.Key) + " was closed, as a rule set came into force in which the rule is another one, or none"
+		}
 		return "its window" + ofKey(d.Key) + " ended without what it waited for" + missing(d.Window)
 	case WindowMissed:
 		return "its window" + ofKey(d.Key) + " ended while nothing ran, and the rule has missed: report"

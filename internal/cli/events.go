@@ -18,11 +18,13 @@ func (a *app) eventsCommand() *cobra.Command {
 	var from uint64
 	var since time.Duration
 	var typ string
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show the events on the bus",
 		Long: `events prints the stored events in order, each once; with --follow it goes on
-as they come, through restarts of the bus, with none missing.`,
+as they come, through restarts of the bus, with none missing. The ticks by which
+the windows of rules end are left out, unless --all or --type asks for them.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if since < 0 {
@@ -47,7 +49,7 @@ as they come, through restarts of the bus, with none missing.`,
 				if err != nil {
 					return err
 				}
-				if err := a.event(m, typ); err != nil {
+				if err := a.event(m, typ, all); err != nil {
 					return err
 				}
 			}
@@ -58,12 +60,13 @@ as they come, through restarts of the bus, with none missing.`,
 	cmd.Flags().Uint64Var(&from, "from", 0, "begin at this sequence")
 	cmd.Flags().DurationVar(&since, "since", 0, "begin this long ago, such as 2h")
 	cmd.Flags().StringVar(&typ, "type", "", "only events of this `type`; com.example.* for all below it")
+	cmd.Flags().BoolVar(&all, "all", false, "the ticks of the clock of rules too")
 	cmd.AddCommand(a.eventTypesCommand())
 	return cmd
 }
 
 // event prints one stored event.
-func (a *app) event(m bus.Msg, typ string) error {
+func (a *app) event(m bus.Msg, typ string, all bool) error {
 	e, err := bus.DecodeEvent(m.Header, m.Data)
 	if err != nil {
 		if typ == "" && !a.json {
@@ -71,7 +74,12 @@ func (a *app) event(m bus.Msg, typ string) error {
 		}
 		return nil
 	}
-	if typ != "" && !ofType(e.Type(), typ) {
+	switch {
+	case typ != "":
+		if !ofType(e.Type(), typ) {
+			return nil
+		}
+	case !all && m.Subject == bus.EventSubject(bus.ClassOwn, events.TypeClockTicked):
 		return nil
 	}
 	if a.json {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -51,7 +52,7 @@ func (a *app) rulesList(ctx context.Context) error {
 		case !r.Enabled:
 			state = "disabled"
 		}
-		rows = append(rows, []string{r.Rule, state, strings.Join(r.On, ", "), r.Playbook, strings.Join(r.Terms, "; ")})
+		rows = append(rows, []string{r.Rule, state, strings.Join(r.On, ", "), cmp.Or(r.Playbook, "-"), strings.Join(r.Terms, "; ")})
 		return nil
 	}
 	for _, r := range set.Rules() {

@@ -43,6 +43,7 @@ import (
 //	hand VAR STATE              sets VAR to the id of the one job by hand in the state, once there is one
 //	spoil ID                    stores a record of the job with this id that nobody can read
 //	resumed RULE                waits until a rule that was resumed has caught up
+//	ticked                      waits until the clock of rules has ticked
 //	nohand                      waits until nothing is left of runs by hand but their records
 //	appears FILE TEXT           waits until TEXT is in FILE
 //	lines FILE N TYPE           checks that FILE is N lines of JSON, events of TYPE
@@ -62,7 +63,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"envsubst": envsubst, "bus": startBus, "reload": reload, "released": released, "forge": forge, "judged": judged, "job": job, "lines": lines,
-			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "appears": appears,
+			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "ticked": ticked, "appears": appears,
 		},
 	})
 }
@@ -141,6 +142,16 @@ func resumed(ts *testscript.TestScript, _ bool, args []string) {
 	until(ts, "for rule "+args[0]+" to catch up", func(ctx context.Context) (bool, error) {
 		p, err := control.Get(ctx, b, control.Rule, args[0])
 		return p.Live, err
+	})
+}
+
+func ticked(ts *testscript.TestScript, _ bool, _ []string) {
+	b := theBus(ts).Bus
+	until(ts, "for the clock of rules to tick", func(ctx context.Context) (bool, error) {
+		for _, err := range b.Tail(ctx, bus.StreamEvents, bus.EventSubject(bus.ClassOwn, events.TypeClockTicked), bus.TailOptions{}) {
+			return err == nil, err
+		}
+		return false, nil
 	})
 }
 

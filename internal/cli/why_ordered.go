@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
@@ -102,7 +101,11 @@ func (w why) ordered(ctx context.Context, e stored, set *rules.Set) error {
 		}
 		for _, l := range x.Later {
 			if l.Rule.Name == d.Rule.Name && l.Key == d.Key {
-				later, err := w.decision(ctx, e, l)
+				by, err := w.decider(ctx, e, l)
+				if err != nil {
+					return err
+				}
+				later, err := w.decision(ctx, by, l)
 				if err != nil {
 					return err
 				}
@@ -115,6 +118,26 @@ func (w why) ordered(ctx context.Context, e stored, set *rules.Set) error {
 		}
 	}
 	return nil
+}
+
+// decider returns the event that made a decision, for the job's id is of that one; e
+// if it is not stored any more, or time decided, which has its own id.
+func (w why) decider(ctx context.Context, e stored, d rules.Decision) (stored, error) {
+	if d.ID != "" || d.Seq == e.seq {
+		return e, nil
+	}
+	m, err := w.bus.Get(ctx, bus.StreamEvents, d.Seq)
+	switch {
+	case errors.Is(err, bus.ErrNotFound):
+		return e, nil
+	case err != nil:
+		return e, err
+	}
+	by, err := bus.DecodeEvent(m.Header, m.Data)
+	if err != nil {
+		return e, nil //nolint:nilerr // it decided nothing then
+	}
+	return stored{Event: by, seq: m.Seq, subject: m.Subject, at: m.Time}, nil
 }
 
 func (w why) asked(rule string) bool { return w.only == "" || w.only == rule }
@@ -180,11 +203,7 @@ func (w why) decision(ctx context.Context, e stored, d rules.Decision) (orderedL
 // outcomeOf finds out what was made of a firing.
 func (w why) outcomeOf(ctx context.Context, e stored, d rules.Decision, line *orderedLine) error {
 	if d.Action != nil {
-		by, err := w.decider(ctx, e, d)
-		if err != nil {
-			return err
-		}
-		rec, err := w.queue.Get(ctx, ordered.JobID(d, by))
+		rec, err := w.queue.Get(ctx, ordered.JobID(d, e.Event))
 		switch {
 		case err == nil:
 			line.Job, line.State = rec.ID, rec.State
@@ -194,6 +213,8 @@ func (w why) outcomeOf(ctx context.Context, e stored, d rules.Decision, line *or
 			return err
 		}
 	}
+	p, known := w.paused[d.Rule.Name]
+	held := known && d.Seq >= p.From // until its record says so
 	for r, err := range ordered.Records(ctx, w.bus, d.Rule.Name, bus.TailOptions{}) {
 		if err != nil {
 			return err
@@ -201,28 +222,15 @@ func (w why) outcomeOf(ctx context.Context, e stored, d rules.Decision, line *or
 		if r.Seq != d.Seq || r.Key != d.Key {
 			continue
 		}
-		line.Dropped = r.Dropped
+		line.Dropped, held = r.Dropped, r.Held
 		if r.Error != "" {
 			line.Outcome, line.Error, line.Because = rules.Failed, r.Error, []string{"it failed: " + r.Error}
 		}
 	}
-	if p, ok := w.paused[d.Rule.Name]; ok && !line.Dropped && line.Error == "" {
+	if held && known && line.Error == "" {
 		line.Paused = &p
 	}
 	return nil
-}
-
-// decider returns the event that decided: the one that is asked about, or another that
-// came later.
-func (w why) decider(ctx context.Context, e stored, d rules.Decision) (events.Event, error) {
-	if d.Seq == e.seq || d.ID != "" {
-		return e.Event, nil
-	}
-	m, err := w.bus.Get(ctx, bus.StreamEvents, d.Seq)
-	if err != nil {
-		return events.Event{}, err
-	}
-	return bus.DecodeEvent(m.Header, m.Data)
 }
 
 func (w why) showOrdered(line orderedLine) error {

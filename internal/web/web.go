@@ -103,9 +103,13 @@ func (h *handler) overview(w http.ResponseWriter, r *http.Request) {
 	p := page{Now: time.Now()}
 	var err error
 	since := p.Now.Add(-span)
+	tick := bus.EventSubject(bus.ClassOwn, events.TypeClockTicked) // not for people
 	for m, terr := range h.bus.Tail(ctx, bus.StreamEvents, bus.AllEvents, bus.TailOptions{Since: since}) {
 		if err = terr; err != nil {
 			break
+		}
+		if m.Subject == tick {
+			continue
 		}
 		row := eventRow{Seq: m.Seq, Time: m.Time}
 		if e, derr := bus.DecodeEvent(m.Header, m.Data); derr == nil {

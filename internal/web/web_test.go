@@ -154,6 +154,26 @@ func TestUnreadableRecord(t *testing.T) {
 	contains(t, get(t, h, "/jobs/"+bad, http.StatusNotFound), "at sequence 2: the job's record cannot be read")
 }
 
+// The ticks of the clock of rules are not in the way of the events.
+func TestTicksAreLeftOut(t *testing.T) {
+	t.Parallel()
+	_, b, _, h := newPage(t)
+	for class, typ := range map[string]string{bus.ClassOwn: events.TypeClockTicked, bus.ClassExternal: "com.example.seen"} {
+		e, err := events.New("/test", typ, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.PublishEvent(t.Context(), class, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := get(t, h, "/", http.StatusOK)
+	contains(t, page, "com.example.seen")
+	if strings.Contains(page, events.TypeClockTicked) {
+		t.Error("a tick is shown")
+	}
+}
+
 func TestNewestFirst(t *testing.T) {
 	t.Parallel()
 	_, b, _, h := newPage(t)

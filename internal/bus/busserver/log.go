@@ -28,9 +28,11 @@ func newServerLog(log *slog.Logger) *serverLog {
 // damageSigns are the warnings and errors that say that data which had been stored
 // cannot be had, in the words of the server's sources. What it only says when a
 // stopped store is opened (an index that is behind, and made anew) is no sign, and
-// neither is a write that fails: Healthz tells of those.
-const damageSigns = `^Filestore \[.*(` +
-	`could not locate msg block|` +
+// neither is a write that fails: Healthz tells of those. That a block is not there is
+// one only where nothing but age takes messages away: a queue that runs empty, as
+// NOTIFY does, loses its blocks, and after a crash the index still names them.
+const damageSigns = `^Filestore \[(EVENTS|RUNS)\] .*could not locate msg block|` +
+	`^Filestore \[.*(` +
 	`indexCacheBuf corrupt|` +
 	`Error loading msg|` +
 	`loadBlock error|` +

@@ -26,6 +26,8 @@ func TestDamageSigns(t *testing.T) {
 		{"  Failed restoring partial batch write for stream 'A > RUNS' at sequence 7: no", true},
 
 		{"Filestore [EVENTS] Stream state outdated, last block has additional entries, will rebuild", false},
+		{"Filestore [NOTIFY] Stream state detected prior state, could not locate msg block 11", false},
+		{"Filestore [KV_held] Stream state detected prior state, could not locate msg block 2", false},
 		{"Filestore [EVENTS] Recovering stream state from index errored: prior state file", false},
 		{"Filestore [EVENTS] Recovering stream state from index errored: corrupt state file", false},
 		{"Filestore [EVENTS] Stream state too short (0 bytes)", false},

@@ -57,6 +57,6 @@ func StackStorm() []Spelling {
 		{"search, condition any", Example{`any(event.data.disks, .name == "sda" && .full > 90)`, data, `true`}},
 		{"search, condition all", Example{`all(event.data.disks, .name startsWith "sd" && .full > 90)`, data, `false`}},
 		{"search, condition any2any", Example{`any(event.data.disks, .name == "sdc" || .full > 90)`, data, `true`}},
-		{"search, condition all2any", Example{`any(event.data.disks, .name == "sdb") && any(event.data.disks, .full > 90)`, data, `true`}},
+		{"search, condition all2any", Example{`all(event.data.disks, .name == "sdb" || .full > 90)`, data, `true`}},
 	}
 }

@@ -59,7 +59,7 @@ func TestFunctionFaults(t *testing.T) {
 		{`float(event.data.s) == 1`, `"v2.1.0" is not a number`},
 		{`string(event.data.null) == ""`, `the value is null; write ?? and what to put instead`},
 		{`event.data.n`, `the clause is a number, not true or false`},
-		{`event.data.n startsWith "v"`, `a value is int64, not string`},
+		{`event.data.n startsWith "v"`, `a value is a number, not text`},
 		{`event.data.n in event.data.obj`, `the keys of a mapping are text`},
 	}
 	for _, tt := range tests {

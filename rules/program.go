@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -134,12 +133,10 @@ func toExprError(err error) error {
 	return &exprError{at: fe.From, msg: plain(fe.Message)}
 }
 
-var conversion = regexp.MustCompile(`^interface conversion: interface \{\} is (\S+), not (\S+)$`)
-
 // plain says what a fault is in the words of rule files.
 func plain(msg string) string {
-	if m := conversion.FindStringSubmatch(msg); m != nil {
-		return fmt.Sprintf("a value is %s, not %s", m[1], m[2])
+	if s, known := reword(msg); known {
+		return s
 	}
 	if strings.HasPrefix(msg, "reflect.Value.MapIndex") {
 		return "the keys of a mapping are text"
@@ -152,7 +149,6 @@ func plain(msg string) string {
 		matchesName, "matches",
 		"*semver.Version", "version",
 		"interface {}", "any",
-		"expected bool, but got ", "must be true or false, not ",
 		"unexpected token EOF", "unexpected end of the expression",
 	).Replace(msg)
 }

@@ -15,7 +15,7 @@ rules:
 3s a {}
 4s b {}
 5s a {"n": "x"}
-	5s r failed because event.data.n > 1 err rules/r.yml:3:33: condition: invalid operation: string > int
+	5s r failed because event.data.n > 1 err rules/r.yml:3:33: condition: > does not go between text and a number
 explain 6s a {"n": 1}
 	6s r not_fired because event.data.n > 1
 explain 6s a {}
@@ -100,7 +100,7 @@ rules:
 4s a/4 {"n": 1}
 	4s r waiting 1s..11s n=4 because events.x.data.n < events.y.data.n lacks events.y.data
 5s b/5 {"n": "z"}
-	5s r failed 1s..11s n=5 because events.x.data.n < events.y.data.n err rules/r.yml:4:31: where: invalid operation: int64 < string
+	5s r failed 1s..11s n=5 because events.x.data.n < events.y.data.n err rules/r.yml:4:31: where: < does not go between a number and text
 6s b/6 {"n": 3}
 	6s r fired 1s..11s n=6 of x:4 y:6 -> out ["4","6"]
 `},

@@ -207,11 +207,12 @@ func (p *Process) first(ctx context.Context, mark string, l loaded, err error) e
 	if err := p.use(ctx, old); err != nil {
 		return err
 	}
-	p.log.Warn("content cannot be had from the repository, what was in force last is again", slog.String("revision", old.Revision), slog.Any("err", err))
 	c.away = !fault(err)
 	if c.away {
+		p.log.Warn("content cannot be had from the repository, what was in force last is again", slog.String("revision", old.Revision), slog.Any("err", err))
 		return nil
 	}
+	p.log.Warn("the repository's content has faults, what was in force last is again", slog.String("revision", old.Revision), slog.Any("err", err))
 	c.seen = sighting{mark: mark, bundle: l.Bundle, refused: true}
 	_, terr := p.refuse(ctx, l, err)
 	return terr

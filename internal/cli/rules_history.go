@@ -85,8 +85,11 @@ func (a *app) rulesHistory(ctx context.Context, b *bus.Bus) error {
 		if l.InForce {
 			state = append(state, "in force")
 		}
-		if l.Pinned {
+		switch {
+		case l.Pinned && l.InForce:
 			state = append(state, "pinned")
+		case l.Pinned:
+			state = append(state, "was pinned")
 		}
 		rows = append(rows, []string{
 			strconv.Itoa(l.Number), stamp(l.At), dash(short(l.Revision)), short(l.RuleSet), short(l.Bundle), strconv.FormatUint(l.Since, 10),

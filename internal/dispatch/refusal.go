@@ -108,11 +108,13 @@ func Refusals(ctx context.Context, b *bus.Bus) ([]Refusal, error) {
 func (r Refusal) Summary() string {
 	var s strings.Builder
 	s.WriteString(r.Reason)
+	where := ", in "
 	if r.Revision != "" {
 		fmt.Fprintf(&s, ", in revision %.12s", r.Revision)
+		where = " of "
 	}
 	if r.From != "" {
-		s.WriteString(" of " + r.From)
+		s.WriteString(where + r.From)
 	}
 	if r.By != "" {
 		s.WriteString(", on " + r.By)

@@ -99,7 +99,7 @@ func scalar(n *yaml.Node) any {
 	if underscored.MatchString(s) {
 		s = strings.ReplaceAll(s, "_", "")
 	}
-	if v, err := strconv.ParseInt(s, 0, 64); err == nil {
+	if v, err := strconv.ParseInt(s, 0, 64); err == nil && !strings.ContainsAny(s, "oO") { // 0o755 is text there
 		return v
 	}
 	if v, err := strconv.ParseFloat(s, 64); err == nil && strings.ContainsAny(s, ".") && !strings.ContainsAny(s, "nNxX") {

@@ -163,6 +163,11 @@ func (p *Process) embed(ctx context.Context) (err error) {
 	if err := p.Bus.Create(ctx, limits); err != nil {
 		return err
 	}
+	if p.o.Sync == busserver.Power {
+		if err := busserver.SyncMeta(p.o.Data); err != nil {
+			return err
+		}
+	}
 	if err := p.recordDurability(ctx); err != nil {
 		return err
 	}

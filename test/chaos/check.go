@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jet-bus/jet-bus/internal/queue"
@@ -38,6 +39,7 @@ type checker struct {
 	causes  map[string]string // of job ids: event and rule
 	runners map[string]string // by address
 	again   int               // events stored once more, where nothing promises otherwise
+	fired   int               // firings of rules that remember
 }
 
 // jobHistory is what RUNS tells of one job.
@@ -80,6 +82,7 @@ func (c *checker) all() []violation {
 	}
 	c.checkClock()
 	c.checkEvents()
+	c.checkOrdered()
 	c.checkCauses()
 	for _, id := range c.order {
 		c.checkStates(c.jobs[id])
@@ -127,6 +130,9 @@ func (c *checker) checkEvents() {
 	type identity struct{ source, id string }
 	copies := map[identity][]uint64{}
 	for _, e := range c.Events {
+		if !strings.HasPrefix(e.Source, sources) {
+			continue
+		}
 		copies[identity{e.Source, e.ID}] = append(copies[identity{e.Source, e.ID}], e.Seq)
 	}
 	for _, s := range c.Sent {

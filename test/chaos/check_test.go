@@ -38,7 +38,7 @@ func recorded() *evidence {
 		Faults: []done{{Fault: fault{Kind: killRunner, Target: "r1"}, From: started + time.Second, To: started + time.Second}},
 	}
 	for i := range 3 {
-		e.Events = append(e.Events, storedEvent{uint64(i + 1), source, fmt.Sprintf("e%d", i+1), boot.Add(started)})
+		e.Events = append(e.Events, storedEvent{Seq: uint64(i + 1), Source: source, ID: fmt.Sprintf("e%d", i+1), Time: boot.Add(started)})
 	}
 	r := recorder{evidence: e, at: started}
 	for _, id := range []string{one, twoA, twoB} {
@@ -149,10 +149,10 @@ func TestCheckFinds(t *testing.T) {
 		}, []string{"lost: event e1", "stray: job " + one}},
 		{"an event is elsewhere", func(e *evidence) { e.Events[2].Seq = 9 }, []string{"lost: event e3"}},
 		{"an event is there twice", func(e *evidence) {
-			e.Events = append(e.Events, storedEvent{4, source, "e2", e.Boot.Add(started)})
+			e.Events = append(e.Events, storedEvent{Seq: 4, Source: source, ID: "e2", Time: e.Boot.Add(started)})
 		}, []string{"doubled: event e2"}},
 		{"an event was not sent", func(e *evidence) {
-			e.Events = append(e.Events, storedEvent{4, source, "e9", e.Boot.Add(started)})
+			e.Events = append(e.Events, storedEvent{Seq: 4, Source: source, ID: "e9", Time: e.Boot.Add(started)})
 		}, []string{"stray: event e9"}},
 		{"a clock was not set off", func(e *evidence) {
 			e.Faults = append(e.Faults, done{Fault: fault{Kind: jumpBus, Target: busName, Jump: time.Hour}, From: started - 2, To: started - 1})
@@ -160,7 +160,7 @@ func TestCheckFinds(t *testing.T) {
 		}, []string{"trouble: event e3"}},
 		{"a job was never made", func(e *evidence) {
 			e.Sent = append(e.Sent, &sent{ID: "e4", Source: source, Type: typeOne, Answers: []answer{{Seq: 4, At: started}}})
-			e.Events = append(e.Events, storedEvent{4, source, "e4", e.Boot.Add(started)})
+			e.Events = append(e.Events, storedEvent{Seq: 4, Source: source, ID: "e4", Time: e.Boot.Add(started)})
 		}, []string{"lost: job " + queue.ID(source, "e4", "one", "")}},
 		{"a job that no rule asks for", func(e *evidence) {
 			e.Sent[1].Type = typeOne
@@ -314,7 +314,7 @@ func TestCheckAllows(t *testing.T) {
 		t.Parallel()
 		e := recorded()
 		e.Sent[1].Last = e.Sent[1].First + window + time.Second
-		e.Events = append(e.Events, storedEvent{4, source, "e2", e.Boot.Add(started)})
+		e.Events = append(e.Events, storedEvent{Seq: 4, Source: source, ID: "e2", Time: e.Boot.Add(started)})
 		c := newChecker(e)
 		if got := c.all(); len(got) > 0 || c.again != 1 {
 			t.Errorf("found %+v, and %d events stored again", got, c.again)

@@ -29,6 +29,10 @@
 // compared with the records: none without an attempt, none missing for a result, and no two jobs on a
 // host at a time. See allowance in marks.go for what is fenced by nobody and is allowed to end late.
 //
+// The rules that remember (two events by key, every third event of a key, an event that a rule
+// publishes, an absence) are worked out once more from what is stored: each firing is recorded once, at
+// the event that it should be at, with its one job or event, and no other is.
+//
 // The exit code is 1 when something is broken; the report says what, and where the logs, the store and
 // the evidence are.
 package main

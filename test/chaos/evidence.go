@@ -15,10 +15,12 @@ type evidence struct {
 	Faults   []done        `json:"faults"`
 
 	// What is on the streams, each in the order of its sequences.
-	Events  []storedEvent  `json:"events"`
-	States  []queue.Record `json:"states"`
-	Results []storedResult `json:"results"`
-	Locks   []storedLock   `json:"locks"`
+	Events []storedEvent `json:"events"`
+	// Decisions are those of the rules that remember.
+	Decisions []storedDecision `json:"decisions"`
+	States    []queue.Record   `json:"states"`
+	Results   []storedResult   `json:"results"`
+	Locks     []storedLock     `json:"locks"`
 
 	// Marks are the lines of the hosts' journals, in order for each host.
 	Marks []mark `json:"marks"`
@@ -44,8 +46,20 @@ type storedEvent struct {
 	Seq    uint64 `json:"seq"`
 	Source string `json:"source"`
 	ID     string `json:"id"`
+	Type   string `json:"type"`
+	// Subject is, of one that a rule has published, the event that made it do so.
+	Subject string `json:"subject,omitempty"`
 	// Time is when it was stored, by the clock of jet-bus.
 	Time time.Time `json:"time"`
+}
+
+// storedDecision is a decision on DECISIONS.
+type storedDecision struct {
+	ID      string `json:"id"`
+	Rule    string `json:"rule"`
+	Outcome string `json:"outcome"`
+	Seq     uint64 `json:"seq"` // of the event that decided
+	Error   string `json:"error,omitempty"`
 }
 
 // storedResult is a task's result on RUNS.

@@ -24,6 +24,7 @@ type sent struct {
 	Source string   `json:"source"`
 	Type   string   `json:"type"`
 	Hosts  []string `json:"hosts"`
+	Key    string   `json:"key,omitempty"` // of a half of what rules wait for
 	Skip   bool     `json:"skip,omitempty"`
 	// First and Last are when it was offered first and last.
 	First time.Duration `json:"first"`
@@ -103,6 +104,7 @@ const (
 func (l *load) run(ctx context.Context, stop <-chan struct{}) []*sent {
 	rng := rand.New(rand.NewPCG(l.seed, 2)) //nolint:gosec // the same for the same seed
 	var wg sync.WaitGroup
+	wg.Go(func() { l.halves(ctx, stop) })
 	for n := 0; ; n++ {
 		s, work := next(rng, n, l.hosts)
 		wait := time.Duration(min(rng.ExpFloat64(), 4) / l.rate * float64(time.Second))
@@ -115,7 +117,7 @@ func (l *load) run(ctx context.Context, stop <-chan struct{}) []*sent {
 			select {
 			case <-stop:
 				wg.Wait()
-				return l.sent
+				return l.sent // halves that were sent last are among them
 			case <-time.After(wait):
 			}
 		}
@@ -128,6 +130,26 @@ func (l *load) run(ctx context.Context, stop <-chan struct{}) []*sent {
 				l.insist(ctx, s, work)
 			}
 		})
+	}
+}
+
+// halves sends what the rules that remember wait for, until stop is closed and all is accepted. It makes
+// few jobs, and does not wait for these.
+func (l *load) halves(ctx context.Context, stop <-chan struct{}) {
+	rng := rand.New(rand.NewPCG(l.seed, 3)) //nolint:gosec // the same for the same seed
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for n := 0; ; n++ {
+		s := nextHalf(rng, n, l.hosts)
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Duration(min(rng.ExpFloat64(), 4) / l.rate * float64(time.Second))):
+		}
+		l.mu.Lock()
+		l.sent = append(l.sent, s)
+		l.mu.Unlock()
+		wg.Go(func() { l.insist(ctx, s, 0.05) })
 	}
 }
 
@@ -145,7 +167,7 @@ func (l *load) wait(ctx context.Context, stop <-chan struct{}, d time.Duration) 
 // insist offers an event until it is accepted.
 func (l *load) insist(ctx context.Context, s *sent, work float64) {
 	e, err := events.New(s.Source, s.Type, map[string]any{
-		"hosts": s.Hosts, "skip": s.Skip, "work": fmt.Sprintf("%.2f", work),
+		"hosts": s.Hosts, "skip": s.Skip, "key": s.Key, "work": fmt.Sprintf("%.2f", work),
 	})
 	if err != nil {
 		panic(err) // made of constants

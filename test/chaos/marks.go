@@ -69,6 +69,9 @@ func (c *checker) commands() []*command {
 			ids[s.ID+" "+rule] = queue.ID(s.Source, s.ID, rule, "")
 		}
 	}
+	for _, f := range expected(c.Sent, c.Events) {
+		ids[f.event+" "+f.rule] = f.job
+	}
 	var all []*command
 	type key struct {
 		host string

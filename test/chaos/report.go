@@ -27,7 +27,9 @@ type report struct {
 	Repeated int `json:"repeated"` // answers to events that were accepted already
 	// Again counts the events that are stored once more because they were sent again beyond the time
 	// that EVENTS promises to know them.
-	Again    int                 `json:"again"`
+	Again int `json:"again"`
+	// Firings counts those of rules that remember.
+	Firings  int                 `json:"firings"`
 	Jobs     map[queue.State]int `json:"jobs"`
 	Attempts int                 `json:"attempts"`
 	Results  int                 `json:"results"`
@@ -60,7 +62,8 @@ const anyKill kind = "any kill"
 // newReport judges evidence.
 func newReport(e *evidence) *report {
 	c := newChecker(e)
-	r := &report{Violations: c.all(), Again: c.again}
+	r := &report{Violations: c.all()}
+	r.Again, r.Firings = c.again, c.fired
 	r.Seed, r.Dir, r.Seconds = e.Settings.Seed, e.Settings.Dir, e.Took.Seconds()
 	r.Starts, r.Peaks, r.Exits = e.Starts, e.Peaks, e.Exits
 	r.Faults, r.Jobs, r.Recovery = map[kind]int{}, map[queue.State]int{}, map[kind]recovery{}
@@ -157,6 +160,7 @@ func (r *report) writeTable(w io.Writer) error {
 		}
 	}
 	line("jobs", "%d: %s; %d attempts, %d results, %d commands", total, strings.Join(jobs, ", "), r.Attempts, r.Results, r.Commands)
+	line("rules that remember", "%d firings", r.Firings)
 	line("lost", "%d", r.Lost)
 	line("doubled", "%d", r.Doubled)
 	line("overlaps", "%d", r.Overlaps)

@@ -83,7 +83,7 @@ func (in *installation) breakDown(ctx context.Context, h *havoc, e *evidence, se
 	defer patience.Stop()
 	<-loaded
 	if err == nil {
-		in.settle(settling, queue.New(viewer, nil), e, func() { patience.Reset(s.Settle) })
+		in.settle(settling, viewer, e, func() { patience.Reset(s.Settle) })
 	}
 	cancel()
 	wg.Wait()
@@ -122,8 +122,8 @@ func (v *view) count() int {
 
 // settle waits until every job that is to be is there and has ended, or ctx ends; it tells when more of
 // them have ended. Then it gives the hosts time for what may still happen late.
-func (in *installation) settle(ctx context.Context, q *queue.Queue, e *evidence, progress func()) {
-	want := map[string]bool{}
+func (in *installation) settle(ctx context.Context, b *bus.Bus, e *evidence, progress func()) {
+	q, want := queue.New(b, nil), map[string]bool{}
 	for _, s := range e.Sent {
 		for _, rule := range s.rules() {
 			if len(s.Answers) > 0 {
@@ -133,9 +133,16 @@ func (in *installation) settle(ctx context.Context, q *queue.Queue, e *evidence,
 	}
 	most := 0
 	for quiet := false; !quiet; {
-		list, err := q.List(ctx, queue.ListOptions{})
+		stored, err := readEvents(ctx, b)
+		firings := expected(e.Sent, stored)
+		for _, f := range firings { // links among them are stored later than the load
+			if f.job != "" {
+				want[f.job] = true
+			}
+		}
+		list, lerr := q.List(ctx, queue.ListOptions{})
 		ended := 0
-		quiet = err == nil
+		quiet = err == nil && lerr == nil && linked(firings, stored)
 		for _, r := range list {
 			if want[r.ID] && r.State.Terminal() {
 				ended++
@@ -173,11 +180,13 @@ func (in *installation) read(ctx context.Context, e *evidence) error {
 			}
 		}
 	}
-	each(bus.StreamEvents, bus.AllEvents, func(m bus.Msg) error {
-		ev, err := bus.DecodeEvent(m.Header, m.Data)
-		if err == nil && strings.HasPrefix(ev.Source(), "/chaos/") {
-			e.Events = append(e.Events, storedEvent{m.Seq, ev.Source(), ev.ID(), m.Time})
-		}
+	if e.Events, err = readEvents(ctx, b); err != nil {
+		return err
+	}
+	each(bus.StreamDecisions, bus.AllDecisions, func(m bus.Msg) error {
+		var d storedDecision
+		err := json.Unmarshal(m.Data, &d)
+		e.Decisions = append(e.Decisions, d)
 		return err
 	})
 	each(bus.StreamRuns, bus.AllStates, func(m bus.Msg) error {
@@ -210,6 +219,21 @@ func (in *installation) read(ctx context.Context, e *evidence) error {
 	})
 	in.readProcesses(e)
 	return errors.Join(err, in.readJournals(e))
+}
+
+// readEvents reads what is on EVENTS.
+func readEvents(ctx context.Context, b *bus.Bus) (all []storedEvent, err error) {
+	for m, err := range b.Tail(ctx, bus.StreamEvents, bus.AllEvents, bus.TailOptions{}) {
+		if err != nil {
+			return nil, fmt.Errorf("read the events: %w", err)
+		}
+		e, err := bus.DecodeEvent(m.Header, m.Data)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, storedEvent{m.Seq, e.Source(), e.ID(), e.Type(), e.Subject(), m.Time})
+	}
+	return all, nil
 }
 
 func (in *installation) readJournals(e *evidence) error {

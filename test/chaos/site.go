@@ -14,6 +14,9 @@ const (
 	typeOne   = "com.example.chaos.one"   // one job, unless the event says skip
 	typeTwo   = "com.example.chaos.two"   // two jobs
 	typeGroup = "com.example.chaos.group" // one job on several hosts
+	typeLeft  = "com.example.chaos.left"  // what the rules that remember wait for, by key; see ordered.go
+	typeRight = "com.example.chaos.right"
+	typeLink  = "com.example.chaos.link." // and the name of the rule that published it
 )
 
 const hookName = "chaos"
@@ -31,7 +34,7 @@ func rulesOf(eventType string, skip bool) []string {
 	return nil
 }
 
-// rules are the names of all rules.
+// rules are the names of the rules that are for one event of the load.
 func rules() []string { return []string{"one", "two-a", "two-b", "group"} }
 
 // tasks are the names of the playbook's tasks, in order.
@@ -54,14 +57,18 @@ say end
 `
 
 func rule(name, on, condition string) string {
+	return marking(name, fmt.Sprintf("on: [%s]\n    condition: %s", on, condition))
+}
+
+// marking is a rule whose job leaves marks where the event says.
+func marking(name, when string) string {
 	return fmt.Sprintf(`  - name: %[1]s
-    on: [%[2]s]
-    condition: %[3]s
+    %[2]s
     run:
       playbook: playbooks/mark.yml
       limit: ${{ event.data.hosts }}
       vars: {cause: "${{ event.id }}", rule: %[1]s, work: "${{ event.data.work }}"}
-`, name, on, condition)
+`, name, when)
 }
 
 // writeSite makes the content directory, and the webhooks with their secret in the data directory.
@@ -75,7 +82,7 @@ func writeSite(dir, data, secret string, hosts int) error {
 		filepath.Join(dir, "mark"): markScript,
 		filepath.Join(dir, "content/rules/chaos.yml"): "rules:\n" +
 			rule("one", typeOne, "not event.data.skip") + rule("two-a", typeTwo, "true") +
-			rule("two-b", typeTwo, "true") + rule("group", typeGroup, "true"),
+			rule("two-b", typeTwo, "true") + rule("group", typeGroup, "true") + orderedRules(),
 		filepath.Join(dir, "content/playbooks/mark.yml"): playbook.String(),
 		filepath.Join(data, "hooks.yml"): "hooks:\n  - name: " + hookName +
 			"\n    kind: cloudevents\n    secret_files: [chaos.secret]\n",

@@ -76,26 +76,26 @@ func TestFailover(t *testing.T) {
 func (s *site) freeze(t *testing.T, step func(string)) {
 	t.Helper()
 	frozen := s.buses[0]
-	if len(s.buses) > 1 && s.holder(t) == s.buses[1].name {
+	before := s.holder(t, "scheduler")
+	if len(s.buses) > 1 && before == s.buses[1].name {
 		frozen = s.buses[1]
 	}
-	before := s.holder(t)
 	step("freezing " + frozen.name)
 	frozen.signal(t, syscall.SIGSTOP)
 	time.Sleep(15 * time.Second)
 	frozen.signal(t, syscall.SIGCONT)
-	if after := s.holder(t); before != "" && after == before {
+	if after := s.holder(t, "scheduler"); before != "" && after == before {
 		t.Errorf("%s was frozen for 15 s and is still the scheduler", frozen.name)
 	}
 	step("it goes on")
 }
 
-// holder tells which jet-bus holds the scheduler's singleton, empty if none does.
-func (s *site) holder(t *testing.T) string {
+// holder tells which jet-bus holds a singleton, empty if none does.
+func (s *site) holder(t *testing.T, singleton string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bounded)
 	defer cancel()
-	m, err := s.admin.Last(ctx, "KV_"+bus.BucketLeases, "$KV."+bus.BucketLeases+".scheduler")
+	m, err := s.admin.Last(ctx, "KV_"+bus.BucketLeases, "$KV."+bus.BucketLeases+"."+singleton)
 	if err != nil {
 		return ""
 	}

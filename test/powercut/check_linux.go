@@ -30,6 +30,8 @@ func check(ctx context.Context, p *process, acked map[string]int) (stored map[st
 	}
 	times := map[string]int{}   // how often an event is stored
 	numbers := map[string]int{} // the n of its data
+	pairs := map[int]string{}   // the later event, once both are there
+	first := map[int]bool{}
 	for m, err := range b.Tail(ctx, bus.StreamEvents, bus.EventSubject(bus.ClassExternal, eventType), bus.TailOptions{}) {
 		if err != nil {
 			return nil, 0, nil, err
@@ -43,6 +45,12 @@ func check(ctx context.Context, p *process, acked map[string]int) (stored map[st
 		if err := e.DataAs(&data); err != nil {
 			fault("event %s cannot be read: %v", e.ID(), err)
 		}
+		if times[e.ID()] == 0 {
+			if first[data.N/2] {
+				pairs[data.N/2] = e.ID()
+			}
+			first[data.N/2] = true
+		}
 		times[e.ID()]++
 		numbers[e.ID()] = data.N
 	}
@@ -51,9 +59,16 @@ func check(ctx context.Context, p *process, acked map[string]int) (stored map[st
 			fault("event %s was acknowledged and is lost", id)
 		}
 	}
-	made, err := revisions(ctx, b)
+	made, err := joined(ctx, b, pairs)
 	if err != nil {
 		return nil, 0, nil, err
+	}
+	for _, id := range pairs {
+		if n := made["pair "+id]; n != 1 {
+			fault("the pair that event %s completes made %d jobs, want 1", id, n)
+		}
+		jobs += made["pair "+id]
+		delete(made, "pair "+id)
 	}
 	for id, n := range numbers {
 		if times[id] > 1 {
@@ -108,6 +123,28 @@ func judged(ctx context.Context, b *bus.Bus) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// joined is revisions once every pair has a job, or has been waited for.
+func joined(ctx context.Context, b *bus.Bus, pairs map[int]string) (map[string]int, error) {
+	for until := time.Now().Add(judgeIn); ; {
+		made, err := revisions(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		all := true
+		for _, id := range pairs {
+			all = all && made["pair "+id] > 0
+		}
+		if all || time.Now().After(until) {
+			return made, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

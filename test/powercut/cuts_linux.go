@@ -71,7 +71,7 @@ func (r report) String() string {
 
 // perDisk is how many cuts a disk gets before there is a new one. Nobody runs the jobs,
 // and jet-bus judges no more events when 20,000 of them are open.
-const perDisk = 25
+const perDisk = 20
 
 // cutAll makes all cuts and tells each of them as it is done. Nothing is left behind.
 func cutAll(ctx context.Context, s settings, tell func(cut)) (r report, err error) {

@@ -72,7 +72,7 @@ func (l *load) send(ctx context.Context, one func(context.Context, events.Event)
 		n := l.next
 		l.mu.Unlock()
 		id := "e" + strconv.Itoa(n)
-		e, err := events.New(source, eventType, map[string]any{"n": n, "padding": string(bytes.Repeat([]byte("x"), padding))})
+		e, err := events.New(source, eventType, map[string]any{"n": n, "pair": n / 2, "padding": string(bytes.Repeat([]byte("x"), padding))})
 		if err != nil {
 			continue
 		}

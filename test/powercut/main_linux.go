@@ -5,6 +5,7 @@
 //
 //   - every event that was acknowledged, over HTTP or on the bus, must be there, once;
 //   - every event in the store must have one job of each rule, made once;
+//   - every two events that a rule joins must have one job, made once, however the cut fell between them;
 //   - what was written down of the high water must agree with the store.
 //
 // It needs root, loop devices and mkfs:

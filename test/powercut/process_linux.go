@@ -22,7 +22,8 @@ const startIn = 60 * time.Second
 // hookCount is over how many webhooks the load is spread: each takes only so many events a second.
 const hookCount = 64
 
-// rules are those in force: one for every event of the load, and one for half of them.
+// rules are those in force: one for every event of the load, one for half of them, and one that joins two events
+// that follow each other.
 const ruleText = `rules:
   - name: all
     on: [com.example.load]
@@ -30,6 +31,15 @@ const ruleText = `rules:
   - name: even
     on: [com.example.load]
     condition: event.data.n % 2 == 0
+    run: {playbook: p.yml}
+  - name: pair
+    all:
+      within: 24h
+      key: event.data.pair
+      clauses:
+        first: {on: com.example.load, condition: event.data.n % 2 == 0}
+        second: {on: com.example.load, condition: event.data.n % 2 == 1}
+    max_windows: 100000
     run: {playbook: p.yml}
 `
 

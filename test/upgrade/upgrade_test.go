@@ -36,6 +36,7 @@ func TestOpen(t *testing.T) {
 			unpack(t, store, data)
 			p := start(t, data)
 			finish(t, p)
+			remember(t, p)
 		})
 	}
 }
@@ -78,7 +79,7 @@ func unpack(t *testing.T, archive, dir string) {
 func start(t *testing.T, data string) *busd.Process {
 	t.Helper()
 	p, err := busd.Start(t.Context(), busd.Options{
-		Data: data, Content: filepath.Join("testdata", "content"), Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0",
+		Data: data, Content: withRules(t), Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0",
 		Sync: busserver.Process, Lease: queue.Timing{Lease: 2 * time.Second},
 	})
 	if err != nil {

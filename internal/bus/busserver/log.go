@@ -29,9 +29,11 @@ func newServerLog(log *slog.Logger) *serverLog {
 // cannot be had, in the words of the server's sources. What it only says when a
 // stopped store is opened (an index that is behind, and made anew) is no sign, and
 // neither is a write that fails: Healthz tells of those. That a block is not there is
-// one only where nothing but age takes messages away: a queue that runs empty, as
-// NOTIFY does, loses its blocks, and after a crash the index still names them.
-const damageSigns = `^Filestore \[(EVENTS|RUNS)\] .*could not locate msg block|` +
+// one for RUNS alone: streams that run empty or drop what is old lose their blocks,
+// and after a crash the index still names them. For EVENTS it is [Inspect] that finds
+// what is missing, and a missing last block of RUNS; of its other blocks nothing else
+// would tell.
+const damageSigns = `^Filestore \[RUNS\] .*could not locate msg block|` +
 	`^Filestore \[.*(` +
 	`indexCacheBuf corrupt|` +
 	`Error loading msg|` +

@@ -12,7 +12,8 @@ func TestDamageSigns(t *testing.T) {
 		says string
 		sign bool
 	}{
-		{"Filestore [EVENTS] Stream state detected prior state, could not locate msg block 3", true},
+		{"Filestore [RUNS] Stream state detected prior state, could not locate msg block 3", true},
+		{"Filestore [EVENTS] Stream state detected prior state, could not locate msg block 3", false},
 		{"Filestore [RUNS] indexCacheBuf corrupt record state in /d/3.blk: dlen 1 slen 2 index 3 rl 4 lbuf 5", true},
 		{"Filestore [RUNS] indexCacheBuf corrupt state in /d/3.blk: mb.first 1 mb.last 2", true},
 		{"Filestore [RUNS] Error loading msg block with seq 7 for recovering per-message state", true},

@@ -104,8 +104,14 @@ func (a *app) simulate(ctx context.Context, dir string, o simulateOptions) error
 		stored = in
 	} else {
 		options.Until = time.Now()
-		if o.since > 0 {
-			options.From = options.Until.Add(-time.Duration(o.since))
+		s, err := b.JS.Stream(ctx, bus.StreamEvents)
+		if err != nil {
+			return fmt.Errorf("simulate: see where the events begin: %w", err)
+		}
+		from := options.Until.Add(-time.Duration(o.since))
+		// What is waited for without a first event is not waited for while there was no bus.
+		if o.since > 0 && from.After(s.CachedInfo().State.FirstTime) {
+			options.From = from
 		}
 		stored = fromBus(ctx, b, bus.TailOptions{Since: options.From})
 	}

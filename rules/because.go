@@ -22,7 +22,7 @@ func (d Decision) Because() []string {
 			if v.Missing {
 				out = append(out, "  "+v.Path+" is not there")
 			} else {
-				out = append(out, "  "+v.Path+" = "+spelled(v.Value))
+				out = append(out, "  "+v.Path+" = "+Spell(v.Value))
 			}
 		}
 	}
@@ -113,8 +113,8 @@ func waits(d Decision) string {
 	return s + until(w)
 }
 
-// spelled writes a value as JSON, as far as it is fit for a line.
-func spelled(v any) string {
+// Spell writes a value as JSON, cut to what is fit for a line: 200 characters.
+func Spell(v any) string {
 	const most = 200
 	data, err := json.Marshal(v)
 	if err != nil {

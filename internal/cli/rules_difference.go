@@ -92,16 +92,16 @@ func effectLines(effects map[string]any) []string {
 	if run, ok := effects["run"].(map[string]any); ok {
 		line := fmt.Sprintf("runs %v", run["playbook"])
 		if limit, ok := run["limit"]; ok {
-			line += " on " + simulate.Plain(limit)
+			line += " on " + rules.Spell(limit)
 		}
 		if vars, ok := run["vars"]; ok {
-			line += " with " + simulate.Plain(vars)
+			line += " with " + rules.Spell(vars)
 		}
 		out = append(out, line)
 	}
 	for _, part := range []struct{ name, word string }{{"publish", "publishes"}, {"set", "sets"}, {"notify", "tells"}} {
 		if v, ok := effects[part.name]; ok {
-			out = append(out, part.word+" "+simulate.Plain(v))
+			out = append(out, part.word+" "+rules.Spell(v))
 		}
 	}
 	return out

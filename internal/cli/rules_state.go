@@ -13,7 +13,6 @@ import (
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/ordered"
-	"github.com/jet-bus/jet-bus/internal/simulate"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
@@ -72,7 +71,7 @@ func (a *app) rulesState(ctx context.Context, b *bus.Bus, only string) error {
 	var facts, windows [][]string
 	for _, l := range lines {
 		if l.Fact != "" {
-			facts = append(facts, []string{l.Fact, simulate.Plain(l.Value)})
+			facts = append(facts, []string{l.Fact, rules.Spell(l.Value)})
 		} else {
 			windows = append(windows, []string{
 				l.Rule, l.Key, stamp(*l.Began), stamp(*l.Ends), strconv.Itoa(l.Events), strings.Join(l.Missing, ", "),

@@ -312,13 +312,7 @@ func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 		}
 	}
 	if c := v.Reason; c != nil {
-		line.Clause, line.Place, line.Missing = c.Text, c.Pos.String(), c.Missing
-		line.Values = make(map[string]any)
-		for _, val := range c.Values {
-			if !val.Missing {
-				line.Values[val.Path] = val.Value
-			}
-		}
+		line.Clause, line.Place, line.Missing, line.Values = c.Text, c.Pos.String(), c.Missing, seen(c)
 	}
 	if v.Err != nil {
 		line.Error = v.Err.Error()
@@ -328,6 +322,17 @@ func (w why) verdict(ctx context.Context, e stored, v rules.Verdict) error {
 	}
 	w.print(v, line)
 	return nil
+}
+
+// seen returns the values that a clause looked at, by their paths.
+func seen(r *rules.Reason) map[string]any {
+	out := make(map[string]any)
+	for _, v := range r.Values {
+		if !v.Missing {
+			out[v.Path] = v.Value
+		}
+	}
+	return out
 }
 
 func (w why) fired(name string, line verdictLine) {

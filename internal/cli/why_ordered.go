@@ -26,10 +26,10 @@ type orderedLine struct {
 	Outcome rules.Outcome `json:"outcome"`
 	// Because says in words what that follows from, the deciding clause and its
 	// values included.
-	Because []string    `json:"because,omitempty"`
-	Place   string      `json:"place,omitempty"`
-	Key     string      `json:"key,omitempty"`
-	Window  *windowLine `json:"window,omitempty"`
+	Because []string        `json:"because,omitempty"`
+	Place   string          `json:"place,omitempty"`
+	Key     string          `json:"key,omitempty"`
+	Window  *ordered.Window `json:"window,omitempty"`
 	// By is the rule that stopped this one.
 	By      string         `json:"by,omitempty"`
 	Clause  string         `json:"clause,omitempty"`
@@ -54,22 +54,6 @@ type firingLine struct {
 	Job   string         `json:"job,omitempty"`
 	State queue.State    `json:"state,omitempty"`
 	Waits string         `json:"waits_for,omitempty"`
-}
-
-type windowLine struct {
-	Began   time.Time    `json:"began"`
-	Ends    time.Time    `json:"ends"`
-	Count   int          `json:"count"`
-	Missing []string     `json:"missing,omitempty"`
-	Members []memberLine `json:"members,omitempty"`
-}
-
-type memberLine struct {
-	Clause string    `json:"clause,omitempty"`
-	Seq    uint64    `json:"seq"`
-	At     time.Time `json:"at"`
-	Source string    `json:"source"`
-	ID     string    `json:"id"`
 }
 
 // ordered says what the rules that remember said about an event, and what became of
@@ -172,20 +156,11 @@ func (w why) decision(ctx context.Context, e stored, d rules.Decision) (orderedL
 	line := orderedLine{
 		Rule: d.Rule.Name, Outcome: d.Outcome, Because: d.Because(), Place: d.Rule.Pos.String(), Key: d.Key, By: d.By,
 	}
-	if x := d.Window; x != nil {
-		line.Window = &windowLine{Began: x.Began.UTC(), Ends: x.Ends.UTC(), Count: x.Count, Missing: x.Missing}
-		for _, m := range x.Members {
-			line.Window.Members = append(line.Window.Members, memberLine{Clause: m.Clause, Seq: m.Seq, At: m.At.UTC(), Source: m.Source, ID: m.ID})
-		}
+	if d.Window != nil {
+		line.Window = ordered.NewWindow(*d.Window)
 	}
 	if r := d.Reason; r != nil {
-		line.Clause, line.Place, line.Missing = r.Text, r.Pos.String(), r.Missing
-		line.Values = make(map[string]any)
-		for _, v := range r.Values {
-			if !v.Missing {
-				line.Values[v.Path] = v.Value
-			}
-		}
+		line.Clause, line.Place, line.Missing, line.Values = r.Text, r.Pos.String(), r.Missing, seen(r)
 	}
 	if d.Err != nil {
 		line.Error = d.Err.Error()
@@ -290,7 +265,7 @@ func (w why) showMore(line orderedLine, indent string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(line.Does)) {
 		if name != "run" || line.Job == "" {
-			w.printf("%s%s: %s\n", indent, name, proc.Printable(simulate.Plain(line.Does[name])))
+			w.printf("%s%s: %s\n", indent, name, proc.Printable(rules.Spell(line.Does[name])))
 		}
 	}
 	if len(line.Because) > 1 {

@@ -55,7 +55,7 @@ type Record struct {
 	Reason *Reason `json:"reason,omitempty"`
 }
 
-// Window is a window, as [rules.WindowInfo] has it.
+// Window is the JSON form of a window, as [rules.WindowInfo] has it.
 type Window struct {
 	Began time.Time `json:"began"`
 	Ends  time.Time `json:"ends"`
@@ -72,6 +72,15 @@ type Member struct {
 	At     time.Time `json:"at"`
 	Source string    `json:"source"`
 	ID     string    `json:"id"`
+}
+
+// NewWindow returns the JSON form of a window.
+func NewWindow(w rules.WindowInfo) *Window {
+	out := &Window{Began: w.Began.UTC(), Ends: w.Ends.UTC(), Count: w.Count, Missing: w.Missing}
+	for _, m := range w.Members[max(0, len(w.Members)-maxMembers):] {
+		out.Members = append(out.Members, Member{Clause: m.Clause, Seq: m.Seq, At: m.At.UTC(), Source: m.Source, ID: m.ID})
+	}
+	return out
 }
 
 // Reason is the part of a condition that decided.
@@ -131,11 +140,8 @@ func newRecord(c Content, d rules.Decision, e events.Event) Record {
 		ID: idOf(d, e), Rule: d.Rule.Name, Outcome: d.Outcome.String(), RuleSet: c.Set.Digest(), Bundle: c.Bundle,
 		Seq: d.Seq, At: d.At.UTC(), Key: d.Key, Error: errorText(d.Err),
 	}
-	if w := d.Window; w != nil {
-		r.Window = &Window{Began: w.Began.UTC(), Ends: w.Ends.UTC(), Count: w.Count, Missing: w.Missing}
-		for _, m := range w.Members[max(0, len(w.Members)-maxMembers):] {
-			r.Window.Members = append(r.Window.Members, Member{Clause: m.Clause, Seq: m.Seq, At: m.At.UTC(), Source: m.Source, ID: m.ID})
-		}
+	if d.Window != nil {
+		r.Window = NewWindow(*d.Window)
 	}
 	if why := d.Reason; why != nil {
 		r.Reason = &Reason{Clause: why.Clause, Text: why.Text, Place: why.Pos.String(), Missing: why.Missing}

@@ -96,11 +96,11 @@ func differ(path string, want, got any, there bool) []string {
 	}
 	switch {
 	case !there:
-		return []string{fmt.Sprintf("%s: expected %s, there is none", path, simulate.Plain(want))}
+		return []string{fmt.Sprintf("%s: expected %s, there is none", path, rules.Spell(want))}
 	case equal(want, got):
 		return nil
 	default:
-		return []string{fmt.Sprintf("%s: expected %s, got %s", path, simulate.Plain(want), simulate.Plain(got))}
+		return []string{fmt.Sprintf("%s: expected %s, got %s", path, rules.Spell(want), rules.Spell(got))}
 	}
 }
 

@@ -220,7 +220,7 @@ func does(d rules.Decision) []string {
 	effects := simulate.Effects(d.Verdict)
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(effects)) {
-		out = append(out, name+": "+simulate.Plain(effects[name]))
+		out = append(out, name+": "+rules.Spell(effects[name]))
 	}
 	if d.Key != "" {
 		out = append(out, fmt.Sprintf("key: %q", d.Key))

@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -39,9 +38,9 @@ func difference(path string, before, after any) []string {
 				y, is := b[name]
 				switch {
 				case !was:
-					out = append(out, fmt.Sprintf("%s: now %s", at, Plain(y)))
+					out = append(out, fmt.Sprintf("%s: now %s", at, rules.Spell(y)))
 				case !is:
-					out = append(out, fmt.Sprintf("%s: no more %s", at, Plain(x)))
+					out = append(out, fmt.Sprintf("%s: no more %s", at, rules.Spell(x)))
 				default:
 					out = append(out, difference(at, x, y)...)
 				}
@@ -60,19 +59,5 @@ func difference(path string, before, after any) []string {
 	if reflect.DeepEqual(before, after) {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s: %s, now %s", path, Plain(before), Plain(after))}
-}
-
-// Plain writes a plain value as JSON, as far as it is fit for a line.
-func Plain(v any) string {
-	const most = 200
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
-	text := []rune(string(data))
-	if len(text) > most {
-		return string(text[:most]) + "..."
-	}
-	return string(text)
+	return []string{fmt.Sprintf("%s: %s, now %s", path, rules.Spell(before), rules.Spell(after))}
 }

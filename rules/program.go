@@ -105,6 +105,9 @@ func (l *language) parse(src string) (*parser.Tree, error) {
 	if strings.HasPrefix(strings.TrimSpace(src), exprOpen) {
 		return nil, &exprError{msg: "this is an expression as it stands, without ${{ }}"}
 	}
+	if strings.HasPrefix(strings.TrimSpace(src), "{{") {
+		return nil, &exprError{msg: "this is an expression as it stands, without {{ }}"}
+	}
 	if len(src) > maxSource {
 		return nil, &exprError{msg: "the expression is longer than 16 KiB"}
 	}

@@ -128,8 +128,40 @@ func setLen(s string) int {
 	return len(s)
 }
 
+// setRegexp spells a set in brackets as a regular expression, each of its letters by number.
 func setRegexp(set string) string {
-	return "[" + strings.NewReplacer(`\\`, `\\`, `[`, `\[`).Replace(set[1:])
+	var b strings.Builder
+	rest := strings.TrimSuffix(set[1:], "]")
+	if strings.HasPrefix(rest, "^") {
+		b.WriteByte('^')
+		rest = rest[1:]
+	}
+	next := func() rune {
+		if rest[0] == '\\' {
+			rest = rest[1:]
+		}
+		r, n := utf8.DecodeRuneInString(rest)
+		rest = rest[n:]
+		return r
+	}
+	for rest != "" {
+		low := next()
+		high := low
+		if strings.HasPrefix(rest, "-") {
+			rest = rest[1:]
+			high = next()
+		}
+		if low <= high { // backwards, it has none
+			fmt.Fprintf(&b, `\x{%x}-\x{%x}`, low, high)
+		}
+	}
+	switch b.String() {
+	case "":
+		return `[^\x{0}-\x{10ffff}]`
+	case "^":
+		return `[\x{0}-\x{10ffff}]`
+	}
+	return "[" + b.String() + "]"
 }
 
 func matchGlob(c *call) (any, error) {

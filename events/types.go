@@ -45,10 +45,18 @@ const (
 	TypeClockTicked      = "dev.jet-bus.clock.ticked.v1"
 	TypeRulesRefused     = "dev.jet-bus.rules.refused.v1"
 
-	TypeReleasePublished = "dev.jet-bus.release.published.v1"
-	TypeHostProvisioned  = "dev.jet-bus.host.provisioned.v1"
-	TypeSourceFailed     = "dev.jet-bus.source.failed.v1"
-	TypeStoreRewound     = "dev.jet-bus.store.rewound.v1"
+	TypeHostProvisioned = "dev.jet-bus.host.provisioned.v1"
+	TypeStoreRewound    = "dev.jet-bus.store.rewound.v1"
+
+	TypeSourceFailed    = "dev.jet-bus.source.failed.v1"
+	TypeSourceRecovered = "dev.jet-bus.source.recovered.v1"
+	TypeScheduleDue     = "dev.jet-bus.schedule.due.v1"
+	TypeScheduleMissed  = "dev.jet-bus.schedule.missed.v1"
+	TypeFileCreated     = "dev.jet-bus.file.created.v1"
+	TypeFileChanged     = "dev.jet-bus.file.changed.v1"
+	TypeFileRemoved     = "dev.jet-bus.file.removed.v1"
+
+	TypeDeliveryFailed = "dev.jet-bus.delivery.failed.v1"
 
 	TypeNotificationFailed = "dev.jet-bus.notification.failed.v1"
 )
@@ -74,6 +82,12 @@ const (
 	ExtRef = "ref"
 	// ExtTag is the name of the tag, without refs/tags/.
 	ExtTag = "tag"
+	// ExtGitEvent is what happened, in a word that all git hosts share: push, tag,
+	// release or merge.
+	ExtGitEvent = "gitevent"
+	// ExtDelivery is the id that a git host gave to the delivery of an event whose own
+	// id is made of what it tells.
+	ExtDelivery = "delivery"
 	// ExtActor is the account that caused the event at its host.
 	ExtActor = "actor"
 )
@@ -215,9 +229,15 @@ func Types() []TypeInfo {
 		{Type: TypeRuleWindowMissed, Doc: "A rule's window ended while nothing ran, and the rule only wants to be told."},
 		{Type: TypeRuleFull, Doc: "A rule has as many windows open as it may, and does not take in more."},
 		{Type: TypeClockTicked, Doc: "The time has come for a window of a rule to end."},
-		{Type: TypeReleasePublished, Doc: "A watched repository has a new release."},
 		{Type: TypeHostProvisioned, Doc: "A host was created by its provisioner."},
 		{Type: TypeSourceFailed, Doc: "A source of events cannot do its work."},
+		{Type: TypeSourceRecovered, Doc: "A source of events works again."},
+		{Type: TypeScheduleDue, Doc: "The time of a schedule has come."},
+		{Type: TypeScheduleMissed, Doc: "Times of a schedule passed while nothing ran, and it does not make up for them."},
+		{Type: TypeFileCreated, Doc: "A file appeared in a watched directory."},
+		{Type: TypeFileChanged, Doc: "A file in a watched directory changed."},
+		{Type: TypeFileRemoved, Doc: "A file in a watched directory is gone."},
+		{Type: TypeDeliveryFailed, Doc: "An event could not be delivered to a subscription's sink and was given up."},
 		{Type: TypeStoreRewound, Doc: "The store had lost what it had accepted, and its operator accepted the loss."},
 		{Type: TypeNotificationFailed, Doc: "A message to people could not be sent and was given up."},
 	}

@@ -140,7 +140,8 @@ func streams(ctx context.Context, b *bus.Bus) ([]string, error) {
 	}
 	// See doc.go on why in this order.
 	first := []string{
-		bus.ObjectStream(bus.ObjectsStates), bus.StreamDecisions, "KV_" + bus.BucketHeld, bus.StreamEvents, bus.StreamRuns,
+		bus.ObjectStream(bus.ObjectsStates), bus.StreamDecisions, "KV_" + bus.BucketHeld, "KV_" + bus.BucketSources, bus.StreamSeen,
+		bus.StreamEvents, bus.StreamRuns,
 	}
 	rank := func(name string) int {
 		if i := slices.Index(first, name); i >= 0 {

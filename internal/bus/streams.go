@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +29,11 @@ const (
 	// for people to read, and so that a firing is not carried out again after a
 	// restart. The oldest go when it is full.
 	StreamDecisions = "DECISIONS"
+	// StreamSeen remembers for some days which deliveries came in over HTTP, on
+	// subjects seen.<digest>, so that one that is sent again is not stored again. It
+	// is not synced: what is forgotten with it costs an event that is stored twice,
+	// and still makes one job for each rule.
+	StreamSeen = "SEEN"
 )
 
 // The buckets and the object store.
@@ -52,6 +59,9 @@ const (
 	// ObjectsStates holds what ordered rules remembered at some events, from which
 	// it follows what they remember now.
 	ObjectsStates = "states"
+	// BucketSources holds what sources remember, how they fare, and what they are asked
+	// to do: keys cursor.<name>, state.<name> and poll.<name>.
+	BucketSources = "sources"
 	// BucketLeases holds who holds which singleton, see [Bus.Hold].
 	BucketLeases = "leases"
 	// ObjectsBundles holds the content jobs are pinned to, named by digest.
@@ -127,6 +137,9 @@ const (
 	// what events may take.
 	maxNotify      = 10_000
 	notifyFraction = 16
+	// seenFor is how long a delivery is remembered: git hosts send one again for three
+	// days. seenPart is which part of the bytes of EVENTS that may take.
+	seenFor, seenPart = 4 * 24 * time.Hour, 32
 	// markerTTL is how long watchers of a bucket can see that a key expired.
 	markerTTL = time.Minute
 	// configHistory is how many values of a config key are kept.
@@ -143,6 +156,7 @@ const (
 	prefixNotify = "notify."
 
 	prefixDecision = "decision."
+	prefixSeen     = "seen."
 )
 
 // EventSubject is where an event of this class and CloudEvents type is stored:
@@ -164,6 +178,13 @@ func AllOfClass(class, prefix string) string {
 
 // DecisionSubject is where the decisions of a rule are: decision.<rule>.
 func DecisionSubject(rule string) string { return prefixDecision + Token(rule) }
+
+// SeenSubject is where it is remembered that an event was taken in: seen.<digest>, of
+// its source and id.
+func SeenSubject(source, id string) string {
+	sum := sha256.Sum256([]byte(source + "\x00" + id))
+	return prefixSeen + hex.EncodeToString(sum[:16])
+}
 
 // JobSubject is where a queue's jobs of one priority wait: jobs.<queue>.<prio>.
 func JobSubject(queue string, prio int) string {
@@ -302,6 +323,24 @@ func streamConfigs(l Limits) []jetstream.StreamConfig {
 			AllowDirect:       true,
 			PersistMode:       wakeupsPersist(l), // a lost one costs a look, or a second message to people
 		},
+		{
+			Name:              StreamSeen,
+			Description:       "deliveries that came in over HTTP",
+			Subjects:          []string{prefixSeen + ">"},
+			Retention:         jetstream.LimitsPolicy,
+			Discard:           jetstream.DiscardOld,
+			MaxConsumers:      -1,
+			MaxMsgs:           -1,
+			MaxMsgsPerSubject: 1,
+			MaxBytes:          l.EventsMaxBytes / seenPart,
+			MaxAge:            seenFor,
+			MaxMsgSize:        1 << 10,
+			Storage:           jetstream.FileStorage,
+			Replicas:          l.Replicas,
+			Duplicates:        duplicateWindow,
+			AllowDirect:       true,
+			PersistMode:       wakeupsPersist(l),
+		},
 	}
 }
 
@@ -360,6 +399,14 @@ func bucketConfigs(l Limits) []jetstream.KeyValueConfig {
 			MaxBytes:    l.EventsMaxBytes / heldPart,
 			Storage:     jetstream.FileStorage,
 			Replicas:    l.Replicas,
+		},
+		{
+			Bucket:      BucketSources,
+			Description: "what sources remember, and how they fare",
+			History:     1,
+			Storage:     jetstream.FileStorage,
+			Replicas:    l.Replicas,
+			RePublish:   republish("$KV." + BucketSources + "."),
 		},
 		{
 			Bucket:      BucketLeases,

@@ -206,7 +206,7 @@ func (p *Process) publisher() publisher {
 	return publisher{p.group.PublishEvent}
 }
 
-func (p publisher) PublishEvent(ctx context.Context, e events.Event) (uint64, bool, error) {
+func (p publisher) PublishEvent(ctx context.Context, e events.Event, _ string) (uint64, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	ack, err := p.publish(ctx, bus.ClassExternal, e)

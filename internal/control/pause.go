@@ -17,8 +17,9 @@ type Kind string
 
 // The kinds.
 const (
-	Rule  Kind = "rule"
-	Queue Kind = "queue"
+	Rule   Kind = "rule"
+	Queue  Kind = "queue"
+	Source Kind = "source"
 )
 
 // Errors callers decide on.

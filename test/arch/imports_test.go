@@ -7,7 +7,7 @@ import (
 )
 
 // testOnly are packages that only tests, and each other, may import.
-var testOnly = []string{"engine/conn/conntest", "internal/bus/bustest", "test"}
+var testOnly = []string{"engine/conn/conntest", "internal/bus/bustest", "internal/source/sourcetest", "test"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

@@ -96,9 +96,10 @@ func roles() []access {
 				readStream("DECISIONS"),
 				readStream("OBJ_states"),
 				readBucket("held"),
+				readBucket("sources"),
 				[]string{
-					// How far the dispatcher is, and how many jobs wait.
-					"$JS.API.CONSUMER.INFO.EVENTS.dispatch",
+					// How far the dispatcher and subscriptions are, and how many jobs wait.
+					"$JS.API.CONSUMER.INFO.EVENTS.*",
 					"$JS.API.STREAM.INFO.JOBS",
 					"$JS.API.CONSUMER.INFO.JOBS.*",
 					// How many messages to people wait, not what they say.

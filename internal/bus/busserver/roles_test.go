@@ -96,7 +96,7 @@ func TestMatrix(t *testing.T) {
 		"$JS.API.DIRECT.GET.RUNS.run.j.s":        {runner, viewer},
 		"$JS.API.DIRECT.GET.KV_config":           {runner, viewer},
 		"$JS.API.CONSUMER.INFO.EVENTS.dispatch":  {viewer},
-		"$JS.API.CONSUMER.INFO.EVENTS.other":     {},
+		"$JS.API.CONSUMER.INFO.EVENTS.other":     {viewer},
 		"$JS.API.CONSUMER.INFO.JOBS.c":           {runner, viewer},
 		"$JS.API.CONSUMER.MSG.NEXT.JOBS.c":       {runner},
 		"$JS.API.CONSUMER.MSG.NEXT.EVENTS.c":     {},

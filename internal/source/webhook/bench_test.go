@@ -16,7 +16,7 @@ import (
 // nowhere takes every event.
 type nowhere struct{}
 
-func (nowhere) PublishEvent(context.Context, events.Event) (uint64, bool, error) {
+func (nowhere) PublishEvent(context.Context, events.Event, string) (uint64, bool, error) {
 	return 1, false, nil
 }
 

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-
-	"github.com/jet-bus/jet-bus/events"
 )
 
 // dialect is what differs between GitHub and the hosts that send payloads of
@@ -99,20 +97,20 @@ func releaseTime(action string) []string {
 
 // githubAdapter returns the adapter for GitHub's payloads in a dialect.
 func githubAdapter(d dialect) adapter {
-	return func(hook string, h http.Header, body []byte) (events.Event, error) {
+	return func(hook string, h http.Header, body []byte) ([]item, error) {
 		event, id := header(h, d.event), header(h, d.deliveryID)
 		if !validEvent(event) {
-			return events.Event{}, errors.New("the header " + d.event[0] + " does not name an event")
+			return nil, errors.New("the header " + d.event[0] + " does not name an event")
 		}
 		p, err := parsePayload(body)
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		if event == "ping" {
-			return events.Event{}, errIgnored
+			return nil, errIgnored
 		}
 		if id == "" {
-			return events.Event{}, errors.New("the header " + d.deliveryID[0] + " is missing")
+			return nil, errors.New("the header " + d.deliveryID[0] + " is missing")
 		}
 		m := githubMapping(event, p)
 		typ := d.prefix + event
@@ -133,7 +131,7 @@ func githubAdapter(d dialect) adapter {
 			env.source = "github.com"
 		}
 		env.ref, env.tag = githubRef(event, p)
-		return p.event(env)
+		return p.one(env)
 	}
 }
 

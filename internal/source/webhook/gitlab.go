@@ -7,8 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-
-	"github.com/jet-bus/jet-bus/events"
 )
 
 // gitlabMapping is the CloudEvents adapter for GitLab by the payload's
@@ -49,14 +47,14 @@ func gitlabMapping(kind string, p payload) mapping {
 }
 
 // adaptGitLab is the adapter for GitLab.
-func adaptGitLab(hook string, h http.Header, body []byte) (events.Event, error) {
+func adaptGitLab(hook string, h http.Header, body []byte) ([]item, error) {
 	p, err := parsePayload(body)
 	if err != nil {
-		return events.Event{}, err
+		return nil, err
 	}
 	kind := p.first("object_kind", "event_name", "event_type")
 	if !validEvent(kind) {
-		return events.Event{}, errors.New("the body's object_kind does not name an event")
+		return nil, errors.New("the body's object_kind does not name an event")
 	}
 	m := gitlabMapping(kind, p)
 	name := kind
@@ -84,7 +82,7 @@ func adaptGitLab(hook string, h http.Header, body []byte) (events.Event, error) 
 	if kind == "release" {
 		env.ref, env.tag = refAndTag("", p.text("tag"))
 	}
-	return p.event(env)
+	return p.one(env)
 }
 
 // gitlabSuffix returns the last element of an event's type, or "".

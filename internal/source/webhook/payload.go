@@ -141,6 +141,15 @@ func (p payload) event(env envelope) (events.Event, error) {
 	return e, nil
 }
 
+// one is the payload in its envelope as the only thing to store.
+func (p payload) one(env envelope) ([]item, error) {
+	e, err := p.event(env)
+	if err != nil {
+		return nil, err
+	}
+	return []item{{event: e}}, nil
+}
+
 // hostOf returns the host name of a URL, or "".
 func hostOf(address string) string {
 	u, err := url.Parse(address)

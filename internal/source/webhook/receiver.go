@@ -65,8 +65,9 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	answers := make([]accepted, 0, len(list))
-	for _, ev := range list {
-		seq, duplicate, err := r.publisher.PublishEvent(req.Context(), ev)
+	for _, one := range list {
+		ev := one.event
+		seq, duplicate, err := r.publisher.PublishEvent(req.Context(), ev, one.same)
 		if err != nil {
 			r.refuse(w, req, name, publishRefusal(w.Header(), err))
 			return
@@ -85,7 +86,7 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 }
 
 // receive authenticates a request and returns its events.
-func (e *endpoint) receive(w http.ResponseWriter, req *http.Request) ([]events.Event, error) {
+func (e *endpoint) receive(w http.ResponseWriter, req *http.Request) ([]item, error) {
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return nil, refusalError{http.StatusMethodNotAllowed, "a webhook takes POST only"}
@@ -109,14 +110,11 @@ func (e *endpoint) receive(w http.ResponseWriter, req *http.Request) ([]events.E
 	if e.adapt == nil {
 		return readCloudEvents(req, body)
 	}
-	ev, err := e.adapt(e.name, req.Header, body)
-	if errors.Is(err, errIgnored) {
-		return nil, err
+	list, err := e.adapt(e.name, req.Header, body)
+	if err != nil && !errors.Is(err, errIgnored) {
+		err = refusalError{http.StatusBadRequest, err.Error()}
 	}
-	if err != nil {
-		return nil, refusalError{http.StatusBadRequest, err.Error()}
-	}
-	return []events.Event{ev}, nil
+	return list, err
 }
 
 // readBody reads the body into as much memory as it says that it takes, where that
@@ -135,7 +133,7 @@ func tooLarge() refusalError {
 }
 
 // readCloudEvents reads the events of an authenticated request.
-func readCloudEvents(req *http.Request, body []byte) ([]events.Event, error) {
+func readCloudEvents(req *http.Request, body []byte) ([]item, error) {
 	list, err := events.FromBody(req, body)
 	switch {
 	case errors.Is(err, events.ErrMediaType):
@@ -147,17 +145,20 @@ func readCloudEvents(req *http.Request, body []byte) ([]events.Event, error) {
 	case len(list) > rateBurst:
 		return nil, refusalError{http.StatusRequestEntityTooLarge, fmt.Sprintf("a batch holds at most %d events", rateBurst)}
 	}
+	items := make([]item, 0, len(list))
 	for _, e := range list {
 		if events.OwnType(e.Type()) {
 			return nil, refusalError{http.StatusForbidden, fmt.Sprintf("event type %s is reserved for jet-bus itself", e.Type())}
 		}
+		items = append(items, item{event: e})
 	}
-	return list, nil
+	return items, nil
 }
 
 // checkSizes refuses events that the bus would not take.
-func checkSizes(list []events.Event) error {
-	for _, e := range list {
+func checkSizes(list []item) error {
+	for _, one := range list {
+		e := one.event
 		if surelyFits(e) {
 			continue
 		}

@@ -40,7 +40,7 @@ type store struct {
 	list []events.Event
 }
 
-func (s *store) PublishEvent(_ context.Context, e events.Event) (uint64, bool, error) {
+func (s *store) PublishEvent(_ context.Context, e events.Event, _ string) (uint64, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {

@@ -42,7 +42,14 @@ type PubAck struct {
 // It fails with [ErrFull], [ErrTooLarge], [ErrDenied], [ErrUnavailable] or
 // [ErrUnknownOutcome]; after the last the event may be stored.
 func (b *Bus) PublishEvent(ctx context.Context, class string, e event.Event) (PubAck, error) {
-	o, err := newOffer(class, e)
+	return b.PublishEventAs(ctx, class, e, "")
+}
+
+// PublishEventAs is [Bus.PublishEvent] for an event that may come again under another
+// id: it is stored before if one of its source and type with the same key was, within
+// the two minutes that the server remembers. An empty key means source and id.
+func (b *Bus) PublishEventAs(ctx context.Context, class string, e event.Event, same string) (PubAck, error) {
+	o, err := newOffer(class, e, same)
 	if err != nil {
 		return PubAck{}, err
 	}
@@ -59,10 +66,13 @@ type offer struct {
 	uncertain bool // an attempt without an answer may have stored it
 }
 
-func newOffer(class string, e event.Event) (*offer, error) {
+func newOffer(class string, e event.Event, same string) (*offer, error) {
 	msg, err := EncodeEvent(EventSubject(class, e.Type()), e)
 	if err != nil {
 		return nil, fmt.Errorf("publish event: %w", err)
+	}
+	if same != "" {
+		msg.Header.Set(headerMsgID, sameID(e, same))
 	}
 	return &offer{msg: msg, event: e, until: time.Now().Add(publishWindow)}, nil
 }
@@ -131,6 +141,12 @@ func EncodeEvent(subject string, e event.Event) (*nats.Msg, error) {
 func eventID(e event.Event) string {
 	sum := sha256.Sum256([]byte(e.Source() + "\x00" + e.ID()))
 	return hex.EncodeToString(sum[:16])
+}
+
+// sameID is what makes two events the same that have ids of their own.
+func sameID(e event.Event, same string) string {
+	sum := sha256.Sum256([]byte(e.Source() + "\x00" + e.Type() + "\x00" + same))
+	return "same-" + hex.EncodeToString(sum[:16])
 }
 
 // DecodeEvent reads an event in either mode: structured, where the body is the

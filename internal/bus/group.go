@@ -85,12 +85,17 @@ func NewGroup(b *Bus) *Group {
 //
 // After [Group.Close] it fails with [ErrUnavailable].
 func (g *Group) PublishEvent(ctx context.Context, class string, e event.Event) (PubAck, error) {
+	return g.PublishEventAs(ctx, class, e, "")
+}
+
+// PublishEventAs does what [Bus.PublishEventAs] does, and promises the same.
+func (g *Group) PublishEventAs(ctx context.Context, class string, e event.Event, same string) (PubAck, error) {
 	size := len(e.Data())
 	if err := g.room.enter(ctx, size); err != nil {
 		return PubAck{}, notSent(e, err)
 	}
 	defer g.room.leave(size)
-	o, err := newOffer(class, e)
+	o, err := newOffer(class, e, same)
 	if err != nil {
 		return PubAck{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -73,7 +72,7 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	cmd.PersistentFlags().StringVar(&f.data, "data", "", "`directory` of all state (default $JET_DATA, else /var/lib/jet-bus for root, ~/.local/share/jet-bus for others)")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:4222", "`address` of the bus, for runners and operators")
 	fl.StringVar(&f.http, "http", "127.0.0.1:4280", "`address` of the webhooks and the status page")
-	fl.StringVar(&f.hooks, "hooks", "", "webhooks `file` (default: hooks.yml in the data directory, if there is one)")
+	fl.StringVar(&f.hooks, "hooks", "", "webhooks `file`, watched (default: hooks.yml in the data directory, if there is one)")
 	fl.StringVar(&f.durability, "durability", "power", "what an accepted event survives: power (a power cut) or process (a crash of jet-bus, but not of the machine; faster)")
 	fl.StringVar(&f.cert, "tls-cert", "", "PEM certificate `file`, for both addresses")
 	fl.StringVar(&f.key, "tls-key", "", "PEM key `file`")
@@ -135,15 +134,8 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 		}
 		o.Runner = &RunnerOptions{Dialer: f.hosts.Dialer(env)}
 	}
-	hooks := cmp.Or(f.hooks, filepath.Join(o.Data, "hooks.yml"))
-	o.Hooks, err = LoadHooks(hooks)
-	if err != nil && (f.hooks != "" || !errors.Is(err, fs.ErrNotExist)) {
-		return err
-	}
+	o.HooksFile, o.HooksOptional = cmp.Or(f.hooks, filepath.Join(o.Data, "hooks.yml")), f.hooks == ""
 	if err := f.content.fill(env, &o); err != nil {
-		return err
-	}
-	if err := o.Git.checkHook(o.Hooks); err != nil {
 		return err
 	}
 	if f.nats != "" {
@@ -230,7 +222,7 @@ func (f *flags) external(env proc.Env, o *Options) error {
 	return nil
 }
 
-// reloads reads the content again at each SIGHUP.
+// reloads reads the content and the webhooks again at each SIGHUP.
 func (p *Process) reloads(ctx context.Context, env proc.Env) {
 	for {
 		select {
@@ -241,6 +233,7 @@ func (p *Process) reloads(ctx context.Context, env proc.Env) {
 		if err := p.Reload(ctx); err != nil {
 			p.log.Error("content not reloaded, the one before stays in force", slog.Any("err", err))
 		}
+		p.reloadHooks(true)
 	}
 }
 

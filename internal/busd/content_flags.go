@@ -91,14 +91,3 @@ func (g *Git) checkHook(hooks []webhook.Hook) error {
 	}
 	return fmt.Errorf("--content-hook: there is no webhook %q in the webhooks file", g.Hook)
 }
-
-// hooks returns the webhooks, of which one may have content looked at.
-func (p *Process) hooks() []webhook.Hook {
-	hooks := slices.Clone(p.o.Hooks)
-	for i, h := range hooks {
-		if p.o.Git != nil && h.Name == p.o.Git.Hook {
-			hooks[i].Delivered = p.contents.nudge
-		}
-	}
-	return hooks
-}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -117,11 +118,11 @@ func (d *demo) unpack() error {
 
 // play posts the webhook and follows what comes of it to the end.
 func (d *demo) play(ctx context.Context, p *Process, secret []byte) (queue.State, error) {
-	delivery := uuid.NewString()
-	if err := d.post(ctx, p, delivery, secret); err != nil {
+	event, err := d.post(ctx, p, secret)
+	if err != nil {
 		return "", err
 	}
-	rec, err := d.await(ctx, p, delivery)
+	rec, err := d.await(ctx, p, event)
 	if err != nil {
 		return "", err
 	}
@@ -151,36 +152,40 @@ func (d *demo) play(ctx context.Context, p *Process, secret []byte) (queue.State
 	return last.State, d.printer.Err()
 }
 
-// post sends the release webhook as the git host would.
-func (d *demo) post(ctx context.Context, p *Process, delivery string, secret []byte) error {
+// post sends the release webhook as the git host would and returns the event's id.
+func (d *demo) post(ctx context.Context, p *Process, secret []byte) (event string, err error) {
 	body, err := os.ReadFile(filepath.Join(d.dir, "content", "release.json"))
 	if err != nil {
-		return fmt.Errorf("read the webhook: %w", err)
+		return "", fmt.Errorf("read the webhook: %w", err)
 	}
 	url := p.Addr.HTTP + "/hooks/github"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("post the webhook: %w", err)
+		return "", fmt.Errorf("post the webhook: %w", err)
 	}
 	req.Header = webhook.Sign(webhook.GitHub, secret, body)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "GitHub-Hookshot/jet-bus-demo")
 	req.Header.Set("X-GitHub-Event", "release")
-	req.Header.Set("X-GitHub-Delivery", delivery)
+	req.Header.Set("X-GitHub-Delivery", uuid.NewString())
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("post the webhook: %w", err)
+		return "", fmt.Errorf("post the webhook: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if err != nil {
-		return fmt.Errorf("post the webhook: %w", err)
+		return "", fmt.Errorf("post the webhook: %w", err)
 	}
 	if resp.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("post the webhook to %s: %s: %s", url, resp.Status, answer)
+		return "", fmt.Errorf("post the webhook to %s: %s: %s", url, resp.Status, answer)
 	}
-	d.say("signed release webhook posted to %s: %s, stored as event %s", url, resp.Status, delivery)
-	return nil
+	var stored struct{ ID string }
+	if err := json.Unmarshal(answer, &stored); err != nil {
+		return "", fmt.Errorf("read the answer to the webhook: %w", err)
+	}
+	d.say("signed release webhook posted to %s: %s, stored as event %s", url, resp.Status, stored.ID)
+	return stored.ID, nil
 }
 
 // await waits for the job that the event causes.

@@ -23,7 +23,6 @@ var masks = []struct {
 	with string
 }{
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
-	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "DELIVERY"},
 	{regexp.MustCompile(`job [0-9a-f]{12} `), "job JOB "},
 	{regexp.MustCompile(`\S*/jet-bus-demo-\d+/`), "DIR/"},
 	{regexp.MustCompile(` +[0-9.]+(ms|s)\n`), " TIME\n"},

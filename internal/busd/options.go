@@ -1,21 +1,15 @@
 package busd
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
-	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/internal/repo"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
-	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
 // Options says what a jet-bus process is.
@@ -48,8 +42,11 @@ type Options struct {
 	MaxStore int64
 	// AcceptLoss goes on with a store that has lost what it had accepted.
 	AcceptLoss bool
-	// Hooks are the webhooks.
-	Hooks []webhook.Hook
+	// Hooks are webhooks that stay as they are. HooksFile, if set, is a file of more; what
+	// changes in it is taken over. With HooksOptional it need not be there.
+	Hooks         []webhook.Hook
+	HooksFile     string
+	HooksOptional bool
 	// Lease is the timing of the job queues; zero means the default.
 	Lease queue.Timing
 	// Runner, if set, is a runner in this process.
@@ -71,78 +68,6 @@ type Git struct {
 	// delivery to the webhook named Hook.
 	Every time.Duration
 	Hook  string
-}
-
-// hooksFile is the form of hooks.yml.
-type hooksFile struct {
-	Hooks []hookEntry `yaml:"hooks,required"`
-}
-
-type hookEntry struct {
-	strictyaml.Pos
-	Name string `yaml:"name,required"`
-	Kind string `yaml:"kind,required"`
-	// SecretFiles hold one secret each; two while one replaces the other.
-	SecretFiles []string `yaml:"secret_files,required"`
-}
-
-// LoadHooks reads the webhooks of a file. Secret files are relative to it, and
-// must not be readable by others.
-func LoadHooks(name string) ([]webhook.Hook, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("read webhooks: %w", err)
-	}
-	f, err := strictyaml.Parse(name, data)
-	if err != nil {
-		return nil, err
-	}
-	var doc hooksFile
-	if err := f.Decode(f.Root, &doc); err != nil {
-		return nil, err
-	}
-	var hooks []webhook.Hook
-	var errs []error
-	first := make(map[string]strictyaml.Pos)
-	for _, e := range doc.Hooks {
-		if at, ok := first[e.Name]; ok {
-			errs = append(errs, e.Pos.Errorf("webhook %q: the name is taken, first given at %s", e.Name, at))
-			continue
-		}
-		first[e.Name] = e.Pos
-		h, err := e.hook(filepath.Dir(name))
-		if err != nil {
-			errs = append(errs, e.Pos.Wrap(err))
-			continue
-		}
-		hooks = append(hooks, h)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return hooks, nil
-}
-
-// hook reads the secrets of an entry and checks all of it, so that a fault is
-// told with its place and before anything is started.
-func (e hookEntry) hook(dir string) (webhook.Hook, error) {
-	h := webhook.Hook{Name: e.Name, Kind: webhook.Kind(e.Kind)}
-	for _, file := range e.SecretFiles {
-		secret, err := readSecret(dir, file)
-		if err != nil {
-			return h, fmt.Errorf("webhook %q: %w", e.Name, err)
-		}
-		h.Secrets = append(h.Secrets, secret)
-	}
-	_, err := webhook.New([]webhook.Hook{h}, nil, nil)
-	return h, err
-}
-
-func readSecret(dir, file string) ([]byte, error) {
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(dir, file)
-	}
-	return proc.ReadSecret(file)
 }
 
 // loopback reports whether an address is reachable from this machine only.

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/access"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
@@ -46,6 +45,10 @@ type Process struct {
 	listener   net.Listener
 	http       *http.Server
 	group      *bus.Group // nil if events are stored one by one
+	seen       *bus.Seen
+	lasting    publisher
+	receiver   *webhook.Handler
+	hookFile   hookFile
 	water      *highWater
 	contents   *contentSource
 }
@@ -66,6 +69,9 @@ func Start(ctx context.Context, o Options) (_ *Process, err error) {
 		return nil, fmt.Errorf("webhooks on %s could be reached from other machines without TLS; give --tls-cert and --tls-key, or --insecure to insist", o.HTTP)
 	}
 	p := &Process{o: o, log: o.Logger}
+	if err := p.readHooks(); err != nil {
+		return nil, err
+	}
 	if p.contents, err = newContentSource(o); err != nil {
 		return nil, err
 	}
@@ -191,41 +197,18 @@ func (p *Process) connect(ctx context.Context, role busserver.Role, name string)
 	return bus.Connect(ctx, bus.Options{Creds: creds, Name: name, InProcess: p.server.InProcess(), Logger: p.log})
 }
 
-// publisher stores what is taken in over HTTP.
-type publisher struct {
-	publish func(ctx context.Context, class string, e events.Event) (bus.PubAck, error)
-}
-
-// publisher chooses how events are stored. Where every write is synced, those of
-// many senders share syncs; without syncs that would cost more than it saves.
-func (p *Process) publisher() publisher {
-	if p.o.Sync != busserver.Power {
-		return publisher{p.Bus.PublishEvent}
-	}
-	p.group = bus.NewGroup(p.Bus)
-	return publisher{p.group.PublishEvent}
-}
-
-func (p publisher) PublishEvent(ctx context.Context, e events.Event, _ string) (uint64, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	ack, err := p.publish(ctx, bus.ClassExternal, e)
-	switch {
-	case errors.Is(err, bus.ErrTooLarge):
-		return 0, false, fmt.Errorf("%w: %w", events.ErrTooLarge, err)
-	case err != nil:
-		return 0, false, fmt.Errorf("%w: %w", webhook.ErrUnavailable, err)
-	}
-	return ack.Seq, ack.Duplicate, nil
-}
-
 func (p *Process) startHTTP(ctx context.Context) error {
-	hooks, err := webhook.New(p.hooks(), p.publisher(), p.log)
-	if err != nil {
+	plain, lasting := p.publishers() //nolint:contextcheck // what it begins ends with the process
+	p.lasting = lasting
+	var err error
+	if p.receiver, err = webhook.New(nil, plain, p.log); err != nil {
+		return err
+	}
+	if err := p.receiver.Use(p.hooks(p.hookFile.file), p.hookFile.file.Proxies); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/hooks/", hooks)
+	mux.Handle("/hooks/", p.receiver)
 	mux.HandleFunc("GET /healthz", p.healthz)
 	if loopback(p.o.HTTP) {
 		// The page shows what happens on the bus to whoever asks; beyond this
@@ -236,13 +219,17 @@ func (p *Process) startHTTP(ctx context.Context) error {
 		}
 		mux.Handle("/", status)
 	}
-	p.http = &http.Server{
-		Handler: mux, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-	}
 	var lc net.ListenConfig
-	if p.listener, err = lc.Listen(ctx, "tcp", p.o.HTTP); err != nil {
+	listener, err := lc.Listen(ctx, "tcp", p.o.HTTP)
+	if err != nil {
 		return fmt.Errorf("listen for webhooks: %w", err)
+	}
+	doors := newGuard(listener, connections())
+	p.listener = doors
+	p.http = &http.Server{
+		Handler: doors.watch(mux), ConnContext: doors.remember,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	scheme := "http"
 	if p.o.TLSCert != "" {
@@ -250,11 +237,28 @@ func (p *Process) startHTTP(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the TLS certificate: %w", err)
 		}
-		p.listener = tls.NewListener(p.listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+		p.listener = tls.NewListener(p.listener, p.tlsConfig(cert))
 		scheme = "https"
 	}
 	p.Addr = access.Address{Bus: p.busURL(), HTTP: scheme + "://" + p.listener.Addr().String()}
 	return nil
+}
+
+// tlsConfig asks who connects for a certificate while a webhook takes some, and demands
+// none: the webhook looks at it.
+func (p *Process) tlsConfig(cert tls.Certificate) *tls.Config {
+	plain := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	asking := plain.Clone()
+	asking.ClientAuth = tls.RequestClientCert
+	// A session that began without a certificate would be taken up without one.
+	asking.SessionTicketsDisabled = true
+	plain.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if p.receiver.WantCertificates() {
+			return asking, nil
+		}
+		return nil, nil
+	}
+	return plain
 }
 
 func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
@@ -270,7 +274,7 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 15)
+	errs := make(chan error, 16)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -293,6 +297,7 @@ func (p *Process) Run(ctx context.Context) error {
 	start("send notifications", p.whileSound("send notifications", p.notifier.Run))
 	start("serve webhooks", p.serveHTTP)
 	start("look for newer content", p.keepContent)
+	start("look for newer webhooks", p.keepHooks)
 	start("follow what is pinned", p.followPin)
 	if p.server != nil {
 		start("keep the store", p.watchStore)
@@ -365,11 +370,7 @@ func (p *Process) close(ctx context.Context) {
 	if p.listener != nil {
 		_ = p.listener.Close()
 	}
-	if p.group != nil {
-		if err := p.group.Close(ctx); err != nil {
-			p.log.Warn("events not stored in time", slog.Any("err", err))
-		}
-	}
+	p.closePublishers(ctx)
 	for _, b := range []*bus.Bus{p.runnerBus, p.Bus} {
 		if b == nil {
 			continue

@@ -92,7 +92,7 @@ func startBus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	o := busd.Options{
 		Data: ts.Getenv("JET_DATA"), Content: ts.MkAbs(args[0]), Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0",
-		Sync: busserver.Process,
+		Sync: busserver.Process, HooksFile: ts.Getenv("JET_DATA") + "/hooks.yml", HooksOptional: true,
 	}
 	if len(args) == 1 {
 		o.Runner = &busd.RunnerOptions{Dialer: local.Dialer{}}

@@ -35,7 +35,7 @@ var imports = map[string][]string{
 	"internal/repo":              {"internal/content"},
 	"internal/source":            {"events"},
 	"internal/source/sourcetest": {"events", "internal/source"},
-	"internal/source/webhook":    {"events"},
+	"internal/source/webhook":    {"events", "internal/proc", "internal/strictyaml"},
 	"internal/web":               {"events", "internal/bus", "internal/queue"},
 
 	// Hosts.
@@ -74,7 +74,7 @@ var imports = map[string][]string{
 		"internal/backup", "internal/bus", "internal/bus/busserver", "internal/content", "internal/control",
 		"internal/dispatch", "internal/hosts", "internal/notify", "internal/ordered", "internal/plans",
 		"internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
-		"internal/source/webhook", "internal/strictyaml", "internal/web", "modules", "rules",
+		"internal/source/webhook", "internal/web", "modules", "rules",
 	},
 	"internal/runner": {
 		"engine", "engine/conn", "engine/conn/pool", "engine/inventory", "internal/access", "internal/bus",
@@ -86,7 +86,8 @@ var imports = map[string][]string{
 		"internal/bus", "internal/content", "internal/control", "internal/dispatch", "internal/doctor", "internal/hosts",
 		"internal/notify", "internal/ordered", "internal/plans", "internal/proc",
 		"internal/queue", "internal/reference", "internal/report", "internal/rulebook", "internal/rulecase",
-		"internal/rulegraph", "internal/runner", "internal/simulate", "internal/strictyaml", "modules", "rules",
+		"internal/rulegraph", "internal/runner", "internal/simulate", "internal/source/webhook", "internal/strictyaml", "modules",
+		"rules",
 	},
 	"cmd/jet":        {"internal/cli", "internal/proc"},
 	"cmd/jet-bus":    {"internal/busd", "internal/proc"},

@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"bytes"
 	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,12 +48,12 @@ func fullDisk(t *testing.T, mount func(*testing.T, string)) {
 	accepted := map[string]bool{before.ID: true}
 	body := release(t)
 	refused := false
-	for range 100 {
-		delivery := uuid.NewString()
+	for n := range 100 {
+		another, event := numbered(body, n)
 		began := time.Now()
-		code, answer := s.post(t, delivery, secret, body)
+		code, answer := s.post(t, uuid.NewString(), secret, another)
 		if code == http.StatusAccepted {
-			accepted[delivery] = true
+			accepted[event] = true
 			continue
 		}
 		why, _ := answer["error"].(string)
@@ -100,14 +102,20 @@ func fullDisk(t *testing.T, mount func(*testing.T, string)) {
 	if len(found) != len(accepted) {
 		t.Errorf("%d of %d accepted events are stored", len(found), len(accepted))
 	}
-	next := uuid.NewString()
-	if code, answer := s.post(t, next, secret, body); code != http.StatusAccepted {
+	body, next := numbered(body, 1000)
+	if code, answer := s.post(t, uuid.NewString(), secret, body); code != http.StatusAccepted {
 		t.Errorf("a delivery after the restart: status %d, %v", code, answer)
 	}
 	s.made(t, next)
 	if jobs := list[queue.Job](t, s, "jobs"); len(jobs) != len(accepted)-1 { // two are for no rule, one came last
 		t.Errorf("%d jobs of %d deliveries", len(jobs), len(accepted)-1)
 	}
+}
+
+// numbered returns a release as another one, and the id of its event.
+func numbered(body []byte, n int) (another []byte, event string) {
+	number := strconv.Itoa(1_000_000 + n)
+	return bytes.ReplaceAll(body, []byte("178204911"), []byte(number)), "release:" + number + ":published"
 }
 
 // TestReadOnlyDisk has the kernel make the disk read-only under a running bus, as it
@@ -119,15 +127,14 @@ func TestReadOnlyDisk(t *testing.T) {
 	s.writeHooks(t)
 	s.startBus(t)
 	before := s.publish(t, "com.example.nothing", `{}`)
-	first := uuid.NewString()
-	body := release(t)
-	if code, answer := s.post(t, first, secret, body); code != http.StatusAccepted {
+	body, first := numbered(release(t), 1)
+	if code, answer := s.post(t, uuid.NewString(), secret, body); code != http.StatusAccepted {
 		t.Fatalf("a delivery: status %d, %v", code, answer)
 	}
 	s.made(t, first)
 	breakDisk(t, s.data)
-	refused := uuid.NewString()
-	if code, answer := s.post(t, refused, secret, body); code != http.StatusServiceUnavailable {
+	body, _ = numbered(release(t), 2)
+	if code, answer := s.post(t, uuid.NewString(), secret, body); code != http.StatusServiceUnavailable {
 		t.Errorf("a delivery with the disk read-only: status %d, %v", code, answer)
 	}
 	out := s.jet(t, "publish", "--type", "com.example.nothing", "--source", "/e2e", "--id", "refused")

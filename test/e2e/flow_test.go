@@ -184,6 +184,9 @@ func (s *site) post(t *testing.T, delivery, key string, body []byte) (int, map[s
 	return resp.StatusCode, answer
 }
 
+// releaseEvent is the id of the event that release becomes.
+const releaseEvent = "release:178204911:published"
+
 // release is a published release, as GitHub sends it.
 func release(t *testing.T) []byte {
 	t.Helper()
@@ -205,10 +208,10 @@ func testWebhook(t *testing.T, f *flow) {
 		t.Errorf("%d events were stored of a delivery with a wrong signature", after-before)
 	}
 	code, answer := f.post(t, delivery, secret, body)
-	if code != http.StatusAccepted || answer["duplicate"] != false || answer["id"] != delivery {
+	if code != http.StatusAccepted || answer["duplicate"] != false || answer["id"] != releaseEvent {
 		t.Fatalf("a signed delivery: status %d, %v", code, answer)
 	}
-	j := f.succeeded(t, delivery)
+	j := f.succeeded(t, releaseEvent)
 	for _, h := range f.hosts {
 		if got := on(t, h, "cat", "/srv/note"); got != "v2.4.1\n" {
 			t.Errorf("the note on %s is %q", h.Name, got)
@@ -221,7 +224,7 @@ func testWebhook(t *testing.T, f *flow) {
 	// What comes later has been judged later: there is no second job to come.
 	marker := f.publish(t, "com.example.deploy", `{"version": "1.2.0"}`)
 	f.succeeded(t, marker.ID)
-	if all := f.jobs(t, delivery); len(all) != 1 || all[0].ID != j.ID || all[0].Attempt != 1 {
+	if all := f.jobs(t, releaseEvent); len(all) != 1 || all[0].ID != j.ID || all[0].Attempt != 1 {
 		t.Errorf("the jobs of a delivery that came twice: %+v", all)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,13 +49,11 @@ func BenchmarkReceive(b *testing.B) {
 		}},
 	} {
 		b.Run(string(bb.kind), func(b *testing.B) {
-			r := &receiver{publisher: nowhere{}, log: slog.New(slog.DiscardHandler), endpoints: make(map[string]*endpoint)}
-			e, err := newEndpoint(Hook{Name: "bench", Kind: bb.kind, Secrets: [][]byte{secret}})
+			h, err := New([]Hook{{Name: "bench", Kind: bb.kind, Secrets: [][]byte{secret}}}, nowhere{}, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
-			e.limit = newBucket(1e12, 1e12)
-			r.endpoints["bench"] = e
+			h.live.Load().endpoints["bench"].limit = newBucket(1e12, 1e12)
 			header := Sign(bb.kind, secret, bb.body)
 			for name, v := range bb.headers {
 				header.Set(name, v)
@@ -65,9 +62,8 @@ func BenchmarkReceive(b *testing.B) {
 			for b.Loop() {
 				req := httptest.NewRequest(http.MethodPost, "/hooks/bench", bytes.NewReader(bb.body))
 				req.Header = header
-				req.SetPathValue("name", "bench")
 				w := httptest.NewRecorder()
-				r.serve(w, req)
+				h.ServeHTTP(w, req)
 				if w.Code != http.StatusAccepted {
 					b.Fatalf("status %d: %s", w.Code, w.Body)
 				}

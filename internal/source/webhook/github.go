@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // dialect is what differs between GitHub and the hosts that send payloads of
@@ -12,14 +13,16 @@ type dialect struct {
 	prefix     string   // of event types
 	event      []string // headers with the event's name, the first that is there
 	deliveryID []string // headers with the delivery's id, likewise
+	// fresh says that a delivery sent again has another id.
+	fresh bool
 }
 
 func githubDialect() dialect {
-	return dialect{"com.github.", []string{"X-GitHub-Event"}, []string{"X-GitHub-Delivery"}}
+	return dialect{"com.github.", []string{"X-GitHub-Event"}, []string{"X-GitHub-Delivery"}, false}
 }
 
 func giteaDialect() dialect {
-	return dialect{"org.gitea.", []string{"X-Gitea-Event"}, []string{"X-Gitea-Delivery"}}
+	return dialect{"org.gitea.", []string{"X-Gitea-Event"}, []string{"X-Gitea-Delivery"}, true}
 }
 
 func forgejoDialect() dialect {
@@ -27,6 +30,7 @@ func forgejoDialect() dialect {
 		"org.forgejo.",
 		[]string{"X-Forgejo-Event", "X-Gitea-Event"},
 		[]string{"X-Forgejo-Delivery", "X-Gitea-Delivery"},
+		true,
 	}
 }
 
@@ -48,7 +52,7 @@ func githubMapping(event string, p payload) mapping {
 		return mapping{"", repo, "ref", nil}
 	case "release":
 		return mapping{"action", repo, "release.id", releaseTime(p.text("action"))}
-	case "pull_request":
+	case "pull_request", "pull_request_approved", "pull_request_rejected": // the latter are Gitea's
 		return mapping{"action", repo, "number", []string{"pull_request.updated_at"}}
 	case "pull_request_review":
 		return mapping{"action", "pull_request.url", "review.id", []string{"review.submitted_at"}}
@@ -56,7 +60,7 @@ func githubMapping(event string, p payload) mapping {
 		return mapping{"ref_type", repo, "ref", nil}
 	case "issues":
 		return mapping{"action", repo, "issue.number", []string{"issue.updated_at"}}
-	case "issue_comment":
+	case "issue_comment", "pull_request_comment": // the latter is Gitea's
 		return mapping{"action", "issue.url", "comment.id", []string{"comment.updated_at"}}
 	case "workflow_run":
 		return mapping{"action", repo, "workflow.name", nil}
@@ -98,7 +102,14 @@ func releaseTime(action string) []string {
 // githubAdapter returns the adapter for GitHub's payloads in a dialect.
 func githubAdapter(d dialect) adapter {
 	return func(hook string, h http.Header, body []byte) ([]item, error) {
-		event, id := header(h, d.event), header(h, d.deliveryID)
+		event, err := firstHeader(h, d.event...)
+		if err != nil {
+			return nil, err
+		}
+		id, err := firstHeader(h, d.deliveryID...)
+		if err != nil {
+			return nil, err
+		}
 		if !validEvent(event) {
 			return nil, errors.New("the header " + d.event[0] + " does not name an event")
 		}
@@ -109,30 +120,68 @@ func githubAdapter(d dialect) adapter {
 		if event == "ping" {
 			return nil, errIgnored
 		}
-		if id == "" {
+		if id = clean(id); id == "" {
 			return nil, errors.New("the header " + d.deliveryID[0] + " is missing")
 		}
-		m := githubMapping(event, p)
-		typ := d.prefix + event
-		if m.suffix != "" {
-			if s := p.token(m.suffix); s != "" {
-				typ += "." + s
-			}
+		env := githubEnvelope(hook, event, p)
+		env.typ, env.delivery = d.prefix+env.typ, id
+		env.id = cmp.Or(env.id, id)
+		if d.fresh {
+			env.same = sameDelivery(env.typ, body)
 		}
-		env := envelope{
-			id: id, typ: typ, subject: p.text(m.subject), time: p.time(m.time...),
-			host: hostOf(p.first("repository.html_url", "organization.html_url", "sender.html_url")),
-			// Events of an organisation have no repository.
-			source:     cmp.Or(p.first(m.source, "repository.url", "repository.html_url", "organization.url"), "/hooks/"+hook),
-			repository: p.text("repository.full_name"),
-			actor:      p.first("sender.login", "sender.username"),
-		}
-		if event == "security_advisory" {
-			env.source = "github.com"
-		}
-		env.ref, env.tag = githubRef(event, p)
 		return p.one(env)
 	}
+}
+
+// githubEnvelope is what the body says. The type is without the dialect's prefix; the
+// id is empty if it is the delivery's.
+func githubEnvelope(hook, event string, p payload) envelope {
+	m := githubMapping(event, p)
+	env := envelope{
+		typ: event, subject: p.text(m.subject), time: p.time(m.time...),
+		host: hostOf(p.first("repository.html_url", "organization.html_url", "sender.html_url")),
+		// Events of an organisation have no repository.
+		source:     cmp.Or(p.first(m.source, "repository.url", "repository.html_url", "organization.url"), "/hooks/"+hook),
+		repository: p.text("repository.full_name"),
+		actor:      p.first("sender.login", "sender.username"),
+	}
+	if m.suffix != "" {
+		if s := p.token(m.suffix); s != "" {
+			env.typ += "." + s
+		}
+	}
+	env.ref, env.tag = githubRef(event, p)
+	switch event {
+	case "push":
+		env.gitEvent = pushed(env.ref, p.flag("deleted") || isNoCommit(p.text("after")))
+	case "pull_request":
+		if p.text("action") == "closed" && p.flag("pull_request.merged") {
+			env.gitEvent = gitMerge
+			env.ref, _ = refAndTag(headRef(p.text("pull_request.base.ref")), "")
+		}
+	case "release":
+		if before, _, ok := strings.Cut(p.text("release.url"), "/releases/"); ok && p.text("repository.url") == "" {
+			env.source = before // an older Gitea tells no address of the repository but its page's
+		}
+		if p.text("action") != "published" {
+			break
+		}
+		env.gitEvent = gitRelease
+		if release := p.text("release.id"); release != "" {
+			env.id = releaseID(release, "published")
+		}
+	case "security_advisory":
+		env.source = "github.com"
+	}
+	return env
+}
+
+// headRef is the full reference of a branch, which some hosts already give.
+func headRef(branch string) string {
+	if branch == "" || strings.HasPrefix(branch, "refs/") {
+		return branch
+	}
+	return "refs/heads/" + branch
 }
 
 // githubRef returns the full reference and the tag that an event is about.
@@ -142,21 +191,12 @@ func githubRef(event string, p payload) (ref, tag string) {
 		// These alone name the reference without its kind.
 		switch p.text("ref_type") {
 		case "tag":
-			return refAndTag("", ref)
+			return refAndTag("", strings.TrimPrefix(ref, "refs/tags/"))
 		case "branch":
-			return refAndTag("refs/heads/"+ref, "")
+			return refAndTag(headRef(ref), "")
 		}
 	}
 	return refAndTag(ref, p.text("release.tag_name"))
-}
-
-func header(h http.Header, names []string) string {
-	for _, name := range names {
-		if v := clean(h.Get(name)); v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // validEvent reports whether an event's name can be an element of a type.

@@ -2,10 +2,9 @@ package webhook
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -36,7 +35,8 @@ func gitlabMapping(kind string, p payload) mapping {
 	case "build":
 		return mapping{"build_status", repo, "build_id", nil}
 	case "release":
-		return mapping{"action", project, "id", []string{"released_at", "created_at"}}
+		// Not by its number, which GitLab's API does not tell.
+		return mapping{"action", project, "tag", []string{"released_at", "created_at"}}
 	case "deployment":
 		return mapping{"status", project, "deployment_id", []string{"status_changed_at"}}
 	}
@@ -69,20 +69,44 @@ func adaptGitLab(hook string, h http.Header, body []byte) ([]item, error) {
 		source, _, _ = strings.Cut(source, "#")
 	}
 	env := envelope{
-		id:         gitlabID(h, body),
 		typ:        "com.gitlab." + name,
 		source:     cmp.Or(source, "/hooks/"+hook),
 		subject:    p.text(m.subject),
 		time:       p.time(m.time...),
 		host:       hostOf(p.first("project.web_url", "repository.homepage")),
-		repository: p.text("project.path_with_namespace"),
+		repository: p.first("project.path_with_namespace", "path_with_namespace"),
 		actor:      p.first("user_username", "user.username"),
 	}
 	env.ref, env.tag = refAndTag(p.text("ref"), "")
-	if kind == "release" {
-		env.ref, env.tag = refAndTag("", p.text("tag"))
+	if err := gitlabDelivery(&env, h, body); err != nil {
+		return nil, err
 	}
+	gitlabGit(&env, kind, p)
 	return p.one(env)
+}
+
+// gitlabGit puts in what happened to the repository.
+func gitlabGit(env *envelope, kind string, p payload) {
+	switch kind {
+	case "push", "tag_push":
+		// Of what was removed there is nothing to check out.
+		commit, told := p.tree["checkout_sha"]
+		env.gitEvent = pushed(env.ref, isNoCommit(p.text("after")) || told && commit == nil)
+	case "merge_request":
+		if p.text("object_attributes.action") == "merge" {
+			env.gitEvent = gitMerge
+			env.ref = headRef(p.text("object_attributes.target_branch"))
+		}
+	case "release":
+		env.ref, env.tag = refAndTag("", p.text("tag"))
+		if p.text("action") != "create" {
+			break
+		}
+		env.gitEvent = gitRelease
+		if at := p.time("created_at"); env.tag != "" && !at.IsZero() {
+			env.id = releaseID(env.tag, strconv.FormatInt(at.Unix(), 10))
+		}
+	}
 }
 
 // gitlabSuffix returns the last element of an event's type, or "".
@@ -100,12 +124,22 @@ func gitlabSuffix(kind string, m mapping, p payload) string {
 	return strings.ToLower(suffix)
 }
 
-// gitlabID returns the delivery's id, which GitLab keeps over retries. Versions
-// before 17.4 send none: there, the same body is the same event.
-func gitlabID(h http.Header, body []byte) string {
-	if id := header(h, []string{"Webhook-Id", "Idempotency-Key"}); id != "" {
-		return id
+// gitlabDelivery puts in the delivery's id, which GitLab keeps over retries. Versions
+// before 17.4 send none: there, the same body of the same occurrence is the same event.
+func gitlabDelivery(env *envelope, h http.Header, body []byte) error {
+	id, err := firstHeader(h, "Webhook-Id", "Idempotency-Key")
+	if err != nil {
+		return err
 	}
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:])
+	if env.id = clean(id); env.id != "" {
+		env.delivery = env.id
+		return nil
+	}
+	occurrence, err := one(h, "X-Gitlab-Event-UUID")
+	if err != nil {
+		return err
+	}
+	env.id = digest([]byte(occurrence + string(body)))
+	env.same = sameDelivery(env.typ, body)
+	return nil
 }

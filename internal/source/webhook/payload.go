@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -37,24 +38,55 @@ func parsePayload(body []byte) (payload, error) {
 	return p, nil
 }
 
-// text returns the text or number at a dotted path, or "" if there is none. It
-// is free of control characters and of space around it.
-func (p payload) text(path string) string {
+// at returns what is at a dotted path, in which numbers count the elements of
+// lists from 0; nil if there is nothing.
+func (p payload) at(path string) any {
 	var v any = p.tree
 	for name := range strings.SplitSeq(path, ".") {
-		object, ok := v.(map[string]any)
-		if !ok {
-			return ""
+		switch within := v.(type) {
+		case map[string]any:
+			v = within[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(within) {
+				return nil
+			}
+			v = within[i]
+		default:
+			return nil
 		}
-		v = object[name]
 	}
-	switch v := v.(type) {
+	return v
+}
+
+// text returns the text or number at a path, or "" if there is none. It is free of
+// control characters and of space around it.
+func (p payload) text(path string) string {
+	switch v := p.at(path).(type) {
 	case string:
 		return clean(v)
 	case json.Number:
 		return v.String()
 	}
 	return ""
+}
+
+// flag reports whether true is at a path.
+func (p payload) flag(path string) bool {
+	v, _ := p.at(path).(bool)
+	return v
+}
+
+// list returns the objects in the list at a path.
+func (p payload) list(path string) []payload {
+	elements, _ := p.at(path).([]any)
+	var objects []payload
+	for _, element := range elements {
+		if object, ok := element.(map[string]any); ok {
+			objects = append(objects, payload{tree: object})
+		}
+	}
+	return objects
 }
 
 // first returns the first text that is not empty.
@@ -69,9 +101,10 @@ func (p payload) first(paths ...string) string {
 
 // time returns the first time at one of the paths, or the zero time.
 func (p payload) time(paths ...string) time.Time {
+	layouts := []string{time.RFC3339, "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700", "2006-01-02T15:04:05-0700"}
 	for _, path := range paths {
 		s := p.text(path)
-		for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700"} {
+		for _, layout := range layouts {
 			if t, err := time.Parse(layout, s); err == nil {
 				return t.UTC()
 			}
@@ -109,7 +142,45 @@ type envelope struct {
 	time                     time.Time
 	// The view of git that all hosts share.
 	host, repository, ref, tag, actor string
+	gitEvent                          string
+	// delivery is the id that the host gave to the delivery; it is told where the
+	// event has another one.
+	delivery string
+	// same is the item's.
+	same string
 }
+
+// What happened, in the words that all git hosts share.
+const (
+	gitPush    = "push"
+	gitTag     = "tag"
+	gitRelease = "release"
+	gitMerge   = "merge"
+)
+
+// pushed returns what a push of a reference is. That one goes is no push: nobody
+// wants to deploy what was removed.
+func pushed(ref string, gone bool) string {
+	switch {
+	case gone || ref == "":
+		return ""
+	case strings.HasPrefix(ref, "refs/tags/"):
+		return gitTag
+	}
+	return gitPush
+}
+
+// isNoCommit reports whether hash is what git writes where there is no commit.
+func isNoCommit(hash string) bool { return hash != "" && strings.Trim(hash, "0") == "" }
+
+// releaseID is the id of the event that a release was published: what watches the
+// host's API has it, too.
+func releaseID(release, action string) string { return "release:" + release + ":" + action }
+
+// sameDelivery is what deliveries of the same have in common where the host gives each
+// an id of its own. The type is in it because the header that names the event is not
+// signed with the body.
+func sameDelivery(typ string, body []byte) string { return digest([]byte(typ + "\n" + string(body))) }
 
 // event puts the payload into the envelope.
 func (p payload) event(env envelope) (events.Event, error) {
@@ -127,9 +198,12 @@ func (p payload) event(env envelope) (events.Event, error) {
 	if env.subject != "" {
 		e.SetSubject(env.subject)
 	}
+	if env.delivery == env.id {
+		env.delivery = ""
+	}
 	for name, v := range map[string]string{
 		events.ExtGitHost: env.host, events.ExtRepository: env.repository, events.ExtRef: env.ref,
-		events.ExtTag: env.tag, events.ExtActor: env.actor,
+		events.ExtTag: env.tag, events.ExtActor: env.actor, events.ExtGitEvent: env.gitEvent, events.ExtDelivery: env.delivery,
 	} {
 		if v != "" {
 			e.SetExtension(name, v)
@@ -147,7 +221,7 @@ func (p payload) one(env envelope) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []item{{event: e}}, nil
+	return []item{{event: e, same: env.same}}, nil
 }
 
 // hostOf returns the host name of a URL, or "".

@@ -1,25 +1,18 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/jet-bus/jet-bus/events"
 )
-
-// receiver serves all hooks.
-type receiver struct {
-	endpoints map[string]*endpoint
-	publisher Publisher
-	log       *slog.Logger
-}
 
 // accepted is the answer for one stored event.
 type accepted struct {
@@ -39,97 +32,145 @@ type refusalError struct {
 
 func (r refusalError) Error() string { return r.why }
 
-func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
+func (h *Handler) serve(w http.ResponseWriter, req *http.Request) {
 	name := req.PathValue("name")
-	e, ok := r.endpoints[name]
+	t := h.live.Load()
+	from := sender(req, t.proxies)
+	remote := req.RemoteAddr
+	if from.IsValid() {
+		remote = from.String()
+	}
+	e, ok := t.endpoints[name]
 	if !ok {
-		r.refuse(w, req, name, refusalError{http.StatusNotFound, "there is no webhook of this name"})
+		w.Header().Set("Connection", "close")
+		h.refuse(w, req, nil, remote, refusalError{http.StatusNotFound, "there is no webhook of this name"})
 		return
 	}
-	list, err := e.receive(w, req)
-	if err == nil {
-		err = checkSizes(list)
-	}
+	memory := &holding{budget: h.bodies}
+	defer memory.release()
+	list, err := e.receive(w, req, from, memory)
 	if err == nil && !e.limit.take(max(len(list), 1)) {
 		w.Header().Set("Retry-After", "1")
 		err = refusalError{http.StatusTooManyRequests, "this webhook sends more events than it may, slow down"}
 	}
 	if errors.Is(err, errIgnored) {
-		e.done()
-		r.log.DebugContext(req.Context(), "webhook ignored", "hook", name, "remote", req.RemoteAddr)
+		if !errors.Is(err, errUnproven) {
+			e.done()
+		}
+		e.record.ignored()
+		h.log.DebugContext(req.Context(), "webhook ignored", "hook", name, "remote", remote)
 		reply(w, http.StatusOK, map[string]bool{"ignored": true})
 		return
 	}
 	if err != nil {
-		r.refuse(w, req, name, err)
+		h.refuse(w, req, e, remote, err)
 		return
 	}
 	answers := make([]accepted, 0, len(list))
 	for _, one := range list {
 		ev := one.event
-		seq, duplicate, err := r.publisher.PublishEvent(req.Context(), ev, one.same)
+		seq, duplicate, err := e.publisher.PublishEvent(req.Context(), ev, one.same)
 		if err != nil {
-			r.refuse(w, req, name, publishRefusal(w.Header(), err))
+			h.refuse(w, req, e, remote, publishRefusal(w.Header(), err))
 			return
 		}
+		e.record.accepted(ev, duplicate)
 		a := accepted{ev.ID(), ev.Source(), ev.Type(), seq, duplicate}
-		r.log.LogAttrs(req.Context(), slog.LevelInfo, "webhook accepted", slog.String("hook", name), slog.String("event", a.ID),
+		h.log.LogAttrs(req.Context(), slog.LevelInfo, "webhook accepted", slog.String("hook", name), slog.String("event", a.ID),
 			slog.String("source", a.Source), slog.String("type", a.Type), slog.Uint64("seq", seq), slog.Bool("duplicate", duplicate))
 		answers = append(answers, a)
 	}
 	e.done()
-	if isBatch(req.Header) {
+	if isBatch(req.Header) || len(answers) > 1 {
 		reply(w, http.StatusAccepted, answers)
 		return
 	}
 	reply(w, http.StatusAccepted, answers[0])
 }
 
-// receive authenticates a request and returns its events.
-func (e *endpoint) receive(w http.ResponseWriter, req *http.Request) ([]item, error) {
-	if req.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return nil, refusalError{http.StatusMethodNotAllowed, "a webhook takes POST only"}
+// receive authenticates a request and returns its events, at least one.
+func (e *endpoint) receive(w http.ResponseWriter, req *http.Request, from netip.Addr, memory *holding) ([]item, error) {
+	if err := e.admit(w, req, from); err != nil {
+		w.Header().Set("Connection", "close") // the body is not read
+		return nil, err
 	}
-	if e.adapt != nil && !isJSON(req.Header) {
-		return nil, refusalError{http.StatusUnsupportedMediaType, "the content type must be application/json, choose it in the webhook's settings"}
-	}
-	if req.ContentLength > MaxBody {
-		return nil, tooLarge()
-	}
-	body, err := readBody(w, req)
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge()
-	}
-	if err != nil {
+	body, err := memory.readAll(http.MaxBytesReader(w, req.Body, e.maxBody), req.ContentLength)
+	switch _, over := errors.AsType[*http.MaxBytesError](err); {
+	case over:
+		return nil, e.tooLarge()
+	case errors.Is(err, errNoMemory):
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Retry-After", "5")
+		return nil, refusalError{http.StatusServiceUnavailable, "too many large requests are under way, try again"}
+	case err != nil:
 		return nil, refusalError{http.StatusBadRequest, "the body could not be read to its end"}
 	}
-	if err := e.verify(req.Header, body, time.Now()); err != nil {
+	if err := e.authenticate(req, body); errors.Is(err, errIgnored) {
+		return nil, err
+	} else if err != nil {
 		return nil, refusalError{http.StatusUnauthorized, err.Error()}
 	}
+	list, err := e.read(req, body)
+	if err == nil && len(list) == 0 {
+		err = errIgnored
+	}
+	if most := int(e.limit.burst); err == nil && e.adapt == nil && len(list) > most {
+		err = refusalError{http.StatusRequestEntityTooLarge, fmt.Sprintf("a batch holds at most %d events", most)}
+	}
+	if err == nil {
+		err = e.checkRepositories(list)
+	}
+	if err == nil {
+		err = checkSizes(list)
+	}
+	return list, err
+}
+
+// admit refuses what need not be read.
+func (e *endpoint) admit(w http.ResponseWriter, req *http.Request, from netip.Addr) error {
+	switch {
+	case len(e.allow) > 0 && !within(e.allow, from):
+		return refusalError{http.StatusForbidden, "this address may not send to this webhook"}
+	case req.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		return refusalError{http.StatusMethodNotAllowed, "a webhook takes POST only"}
+	case e.adapt != nil && !isJSON(req.Header):
+		return refusalError{http.StatusUnsupportedMediaType, "the content type must be application/json, choose it in the webhook's settings"}
+	case req.ContentLength > e.maxBody:
+		return e.tooLarge()
+	}
+	return nil
+}
+
+// authenticate checks who sends. Its error is a sentence for the sender.
+func (e *endpoint) authenticate(req *http.Request, body []byte) error {
+	switch {
+	case e.certified(req):
+		return nil
+	case !e.secret:
+		return errCertificate
+	}
+	return e.verify(req.Header, body, time.Now())
+}
+
+// read returns the events of a request that is authentic.
+func (e *endpoint) read(req *http.Request, body []byte) ([]item, error) {
 	if e.adapt == nil {
 		return readCloudEvents(req, body)
 	}
 	list, err := e.adapt(e.name, req.Header, body)
-	if err != nil && !errors.Is(err, errIgnored) {
+	if _, ok := errors.AsType[refusalError](err); err != nil && !ok && !errors.Is(err, errIgnored) {
 		err = refusalError{http.StatusBadRequest, err.Error()}
 	}
 	return list, err
 }
 
-// readBody reads the body into as much memory as it says that it takes, where that
-// is little enough to believe a stranger.
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	var body bytes.Buffer
-	if n := req.ContentLength; n > 0 && n <= MaxEvent {
-		body.Grow(int(n) + bytes.MinRead)
+func (e *endpoint) tooLarge() refusalError {
+	size := fmt.Sprintf("%d bytes", e.maxBody)
+	if e.maxBody%(1<<20) == 0 {
+		size = fmt.Sprintf("%d MiB", e.maxBody>>20)
 	}
-	_, err := body.ReadFrom(http.MaxBytesReader(w, req.Body, MaxBody))
-	return body.Bytes(), err
-}
-
-func tooLarge() refusalError {
-	return refusalError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d MiB", MaxBody>>20)}
+	return refusalError{http.StatusRequestEntityTooLarge, "the body is larger than " + size}
 }
 
 // readCloudEvents reads the events of an authenticated request.
@@ -140,10 +181,6 @@ func readCloudEvents(req *http.Request, body []byte) ([]item, error) {
 		return nil, refusalError{http.StatusUnsupportedMediaType, err.Error()}
 	case err != nil:
 		return nil, refusalError{http.StatusBadRequest, err.Error()}
-	case len(list) == 0:
-		return nil, errIgnored
-	case len(list) > rateBurst:
-		return nil, refusalError{http.StatusRequestEntityTooLarge, fmt.Sprintf("a batch holds at most %d events", rateBurst)}
 	}
 	items := make([]item, 0, len(list))
 	for _, e := range list {
@@ -208,17 +245,30 @@ func publishRefusal(h http.Header, err error) error {
 	}
 }
 
-// refuse answers with the [refusalError] in err, and logs all of err.
-func (r *receiver) refuse(w http.ResponseWriter, req *http.Request, hook string, err error) {
-	why, ok := errors.AsType[refusalError](err)
-	if !ok {
-		why = refusalError{http.StatusInternalServerError, "the request could not be handled"}
+// refuse answers with the [refusalError] in err, and logs all of err, unless too much of
+// that is logged already. e is nil if there is no such hook.
+func (h *Handler) refuse(w http.ResponseWriter, req *http.Request, e *endpoint, remote string, err error) {
+	why := asRefusal(err)
+	hook, failures := req.PathValue("name"), &h.unknown
+	if e != nil {
+		e.record.refused(why)
+		failures = &e.record.failures
+	} else {
+		hook = hook[:min(len(hook), maxName)]
 	}
-	level := slog.LevelWarn
-	if why.status >= http.StatusInternalServerError {
-		level = slog.LevelError
+	if ok, missed := failures.say(); ok {
+		level := slog.LevelWarn
+		if why.status >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		attrs := []slog.Attr{
+			slog.String("hook", hook), slog.Int("status", why.status), slog.String("error", err.Error()), slog.String("remote", remote),
+		}
+		if missed > 0 {
+			attrs = append(attrs, slog.Int("not_logged", missed))
+		}
+		h.log.LogAttrs(req.Context(), level, "webhook refused", attrs...)
 	}
-	r.log.Log(req.Context(), level, "webhook refused", "hook", hook, "status", why.status, "error", err.Error(), "remote", req.RemoteAddr)
 	reply(w, why.status, map[string]string{"error": why.why})
 }
 

@@ -5,157 +5,132 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // replayWindow is how far a signed timestamp may be from our clock.
 const replayWindow = 5 * time.Minute
 
-// signingPrefix begins a signing token of Standard Webhooks; the rest is the
-// key in base64.
-const signingPrefix = "whsec_"
-
 // verifier authenticates a request. Its errors are one sentence for the sender
-// and say nothing of the secret or of how close a signature was.
+// and say nothing of the secret or of how close a signature was. It returns
+// errUnproven for what is harmless enough to answer without proof.
 type verifier func(h http.Header, body []byte, now time.Time) error
 
 var (
 	errUnsigned  = errors.New("the request is not signed, set the webhook's secret at its sender")
 	errSignature = errors.New("the signature does not match the webhook's secret")
+	errAlgorithm = errors.New("the signature is not of the algorithm that this webhook takes")
 	errToken     = errors.New("the token is missing or wrong")
+	// errUnproven is errIgnored for a request that nobody signed.
+	errUnproven = fmt.Errorf("%w: nobody signed it", errIgnored)
 )
-
-// newVerifier returns the verifier of a kind. Any of the secrets is accepted.
-func newVerifier(kind Kind, secrets [][]byte) (verifier, error) {
-	switch kind {
-	case GitHub:
-		return hmacVerifier("sha256=", secrets, "X-Hub-Signature-256"), nil
-	case Gitea:
-		return hmacVerifier("", secrets, "X-Gitea-Signature"), nil
-	case Forgejo:
-		// Before its version 7, Forgejo sent Gitea's header alone.
-		return hmacVerifier("", secrets, "X-Forgejo-Signature", "X-Gitea-Signature"), nil
-	case GitLab:
-		return gitlabVerifier(secrets)
-	default:
-		return func(h http.Header, _ []byte, _ time.Time) error {
-			scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
-			if !strings.EqualFold(scheme, "Bearer") || !anyEqual(secrets, token) {
-				return errToken
-			}
-			return nil
-		}, nil
-	}
-}
 
 // hmacVerifier checks an HMAC-SHA256 of the body in hex, after prefix, in the
 // first of the headers that the request has.
 func hmacVerifier(prefix string, secrets [][]byte, headers ...string) verifier {
 	secrets = cloneAll(secrets)
 	return func(h http.Header, body []byte, _ time.Time) error {
-		var signature string
-		for _, name := range headers {
-			if signature = h.Get(name); signature != "" {
-				break
-			}
+		signature, err := firstHeader(h, headers...)
+		if err != nil {
+			return err
 		}
-		// A host without a secret sends the prefix alone.
-		digits, ok := strings.CutPrefix(signature, prefix)
-		if digits == "" {
-			return errUnsigned
-		}
-		got, err := hex.DecodeString(digits)
-		if !ok || err != nil {
-			return errSignature
-		}
-		for _, secret := range secrets {
-			if hmac.Equal(got, sum(secret, body)) {
-				return nil
-			}
-		}
-		return errSignature
+		return checkHex(signature, prefix, secrets, body)
 	}
 }
 
-// gitlabVerifier takes signing tokens and tokens in clear side by side: while a
-// hook is moved from one to the other, both are live.
-func gitlabVerifier(secrets [][]byte) (verifier, error) {
-	var keys, tokens [][]byte
-	for _, secret := range secrets {
-		encoded, ok := bytes.CutPrefix(secret, []byte(signingPrefix))
-		if !ok {
-			tokens = append(tokens, bytes.Clone(secret))
-			continue
-		}
-		key, err := base64.StdEncoding.DecodeString(string(encoded))
-		if err != nil {
-			return nil, errors.New("a signing token is not base64 after whsec_")
-		}
-		if len(key) < minSecret {
-			return nil, fmt.Errorf("a signing token holds fewer than %d bytes", minSecret)
-		}
-		keys = append(keys, key)
+// checkHex checks the text of a signature.
+func checkHex(signature, prefix string, secrets [][]byte, body []byte) error {
+	// A host without a secret sends the prefix alone.
+	digits, ok := strings.CutPrefix(signature, prefix)
+	if digits == "" {
+		return errUnsigned
 	}
-	return func(h http.Header, body []byte, now time.Time) error {
-		if h.Get("Webhook-Signature") != "" && len(keys) > 0 {
-			return verifyStandard(keys, h, body, now)
-		}
-		if len(tokens) == 0 {
-			return errUnsigned
-		}
-		if !anyEqual(tokens, h.Get("X-Gitlab-Token")) {
-			return errToken
-		}
-		return nil
-	}, nil
-}
-
-// verifyStandard checks a signature as Standard Webhooks defines it.
-func verifyStandard(keys [][]byte, h http.Header, body []byte, now time.Time) error {
-	id, stamp := h.Get("Webhook-Id"), h.Get("Webhook-Timestamp")
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
-	if id == "" || err != nil {
+	if !ok && strings.Contains(signature, "=") {
+		return errAlgorithm
+	}
+	got, err := hex.DecodeString(digits)
+	if !ok || err != nil {
 		return errSignature
 	}
-	signed := standardContent(id, stamp, body)
-	for candidate := range strings.FieldsSeq(h.Get("Webhook-Signature")) {
-		encoded, ok := strings.CutPrefix(candidate, "v1,")
-		if !ok {
-			continue
-		}
-		got, err := base64.StdEncoding.DecodeString(encoded)
+	if !anySum(secrets, [][]byte{got}, sha256.New, body) {
+		return errSignature
+	}
+	return nil
+}
+
+// tokenVerifier checks a bearer token, and the password of basic authentication if
+// basic is true: the name does not matter there.
+func tokenVerifier(secrets [][]byte, basic bool) verifier {
+	secrets = cloneAll(secrets)
+	return func(h http.Header, _ []byte, _ time.Time) error {
+		credentials, err := one(h, "Authorization")
 		if err != nil {
-			continue
+			return err
 		}
-		for _, key := range keys {
-			if !hmac.Equal(got, sum(key, signed)) {
-				continue
-			}
-			if now.Sub(time.Unix(seconds, 0)).Abs() > replayWindow {
-				return fmt.Errorf("the signature's timestamp is more than %s away from our clock", replayWindow)
+		scheme, token, _ := strings.Cut(credentials, " ")
+		if basic && strings.EqualFold(scheme, "Basic") {
+			_, password, ok := (&http.Request{Header: h}).BasicAuth()
+			if !ok || !anyEqual(secrets, password) {
+				return errToken
 			}
 			return nil
 		}
+		if !strings.EqualFold(scheme, "Bearer") || !anyEqual(secrets, token) {
+			return errToken
+		}
+		return nil
 	}
-	return errSignature
 }
 
-func standardContent(id, stamp string, body []byte) []byte {
-	return append([]byte(id+"."+stamp+"."), body...)
+// one returns the header called name, or "". A request that has it twice is refused:
+// what stands between the sender and us may have believed the other one.
+func one(h http.Header, name string) (string, error) {
+	values := h.Values(name)
+	if len(values) > 1 {
+		return "", fmt.Errorf("the header %s is given twice", name)
+	}
+	if len(values) == 0 {
+		return "", nil
+	}
+	return values[0], nil
 }
 
-func sum(key, data []byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(data)
+// firstHeader returns the first of the headers that is not empty.
+func firstHeader(h http.Header, names ...string) (string, error) {
+	for _, name := range names {
+		v, err := one(h, name)
+		if v != "" || err != nil {
+			return v, err
+		}
+	}
+	return "", nil
+}
+
+// anySum reports whether one of the candidates is the HMAC of the parts with one of
+// the keys. The parts are hashed once for each key, however many candidates a
+// stranger sends.
+func anySum(keys, candidates [][]byte, algorithm func() hash.Hash, parts ...[]byte) bool {
+	found := false
+	for _, key := range keys {
+		want := sum(algorithm, key, parts...)
+		for _, got := range candidates {
+			found = hmac.Equal(got, want) || found
+		}
+	}
+	return found
+}
+
+func sum(algorithm func() hash.Hash, key []byte, parts ...[]byte) []byte {
+	mac := hmac.New(algorithm, key)
+	for _, part := range parts {
+		mac.Write(part)
+	}
 	return mac.Sum(nil)
 }
 
@@ -177,38 +152,4 @@ func cloneAll(secrets [][]byte) [][]byte {
 		cloned[i] = bytes.Clone(s)
 	}
 	return cloned
-}
-
-// Sign returns the headers with which a sender of kind proves that it knows the
-// secret of a hook, for this body and, where the scheme has one, this moment.
-// Headers that name the event and the delivery are the caller's to add. A
-// signing token of GitLab that is not one gives no headers.
-func Sign(kind Kind, secret, body []byte) http.Header {
-	h := make(http.Header)
-	digits := hex.EncodeToString(sum(secret, body))
-	switch kind {
-	case GitHub:
-		h.Set("X-Hub-Signature-256", "sha256="+digits)
-	case Gitea:
-		h.Set("X-Gitea-Signature", digits)
-	case Forgejo:
-		h.Set("X-Forgejo-Signature", digits)
-	case GitLab:
-		encoded, ok := bytes.CutPrefix(secret, []byte(signingPrefix))
-		if !ok {
-			h.Set("X-Gitlab-Token", string(secret))
-			break
-		}
-		key, err := base64.StdEncoding.DecodeString(string(encoded))
-		if err != nil {
-			break
-		}
-		id, stamp := uuid.NewString(), strconv.FormatInt(time.Now().Unix(), 10)
-		h.Set("Webhook-Id", id)
-		h.Set("Webhook-Timestamp", stamp)
-		h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(sum(key, standardContent(id, stamp, body))))
-	case CloudEvents:
-		h.Set("Authorization", "Bearer "+string(secret))
-	}
-	return h
 }

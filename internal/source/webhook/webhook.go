@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jet-bus/jet-bus/events"
@@ -16,14 +19,18 @@ import (
 
 // Limits of what a sender may do.
 const (
-	// MaxBody is the most bytes of a request body; no git host sends more.
+	// MaxBody is the most bytes of a request body that a hook can be set to; no git host
+	// sends more.
 	MaxBody = 25 << 20
 	// MaxEvent is the most bytes of one event in structured JSON.
 	MaxEvent = 256 << 10
 
-	minSecret  = 16  // bytes
-	ratePerSec = 50  // events a hook may send each second, on average
-	rateBurst  = 200 // events a hook may send at once
+	minSecret   = 16      // bytes
+	ratePerSec  = 50      // events a hook may send each second, on average
+	rateBurst   = 200     // events a hook may send at once
+	maxRate     = 100_000 // what the two can be set to
+	defaultBody = 4 << 20 // bytes of a request body
+	maxName     = 63      // bytes of a hook's name
 )
 
 // Kind is the kind of sender that a hook is for.
@@ -60,7 +67,9 @@ type Hook struct {
 	// begins with whsec_ is a signing token; any other is the secret token that
 	// GitLab sends in clear.
 	Secrets [][]byte
-	// Scheme says how senders of kind [HMAC] sign; nil for others.
+	// Scheme says how senders of kind [HMAC] sign. For [Grafana] it may say the headers
+	// of the signature and of its timestamp, and the tolerance; nil there means no
+	// timestamp, and that a token does, too. Nil for others.
 	Scheme *Scheme
 	// Mapping says what becomes of what senders of kind [HMAC] and [Standard] send; nil
 	// for others, and where the defaults are wanted.
@@ -73,7 +82,7 @@ type Hook struct {
 	// PerSecond and Burst bound how many events may come: on average, and at once. Zero
 	// means the defaults.
 	PerSecond, Burst int
-	// MaxBody is the most bytes of a request body; zero means the default.
+	// MaxBody is the most bytes of a request body; zero means 4 MiB.
 	MaxBody int64
 	// Clients, if set, are the certificates that senders of kind [CloudEvents] may show
 	// instead of a secret.
@@ -81,19 +90,22 @@ type Hook struct {
 	// Delivered, if set, is called after each delivery that was authentic, whether
 	// there was anything to store of it or not. It must not block.
 	Delivered func()
+	// Publisher, if set, stores what comes in here, instead of the handler's.
+	Publisher Publisher
 }
 
 // Scheme is how a sender signs.
 type Scheme struct {
 	// Header holds the signature, after Prefix.
 	Header, Prefix string
-	// Algorithm is sha256 or sha512, Encoding hex or base64.
+	// Algorithm is sha256 or sha512, Encoding hex or base64; empty means the former.
 	Algorithm, Encoding string
 	// Signed is what is signed, where {body}, {timestamp} and {id} stand for those of
 	// the request; empty means {body}.
 	Signed string
-	// Timestamp and ID are the headers with these, where Signed names them. A timestamp
-	// is in seconds since 1970 and may be Tolerance away from our clock.
+	// Timestamp and ID are the headers with these. A timestamp must be signed; it is in
+	// seconds since 1970 and may be Tolerance away from our clock, where zero means five
+	// minutes. An id that is not signed is believed nevertheless.
 	Timestamp, ID string
 	Tolerance     time.Duration
 }
@@ -101,9 +113,12 @@ type Scheme struct {
 // Mapping says what event a delivery becomes, where no convention does.
 type Mapping struct {
 	// Type is the event's type, in which {NAME} stands for the header of that name, and
-	// {.path} for a text in the body. Source, Subject and ID are such too; empty ones
-	// mean /hooks/<name>, none, and the delivery's id if the scheme has one, else the
-	// digest of the body.
+	// {.path} for a text or a number in the body, such as {.project.name} or
+	// {.changes.0.ref}. Source, Subject and ID are such too; empty ones mean
+	// /hooks/<name>, none, and the delivery's id if the scheme has one, else the digest
+	// of the body. For [Standard], an empty Type means com.standardwebhooks.{.type}.
+	//
+	// A delivery without what these name is refused; a subject alone may be missing.
 	Type, Source, Subject, ID string
 }
 
@@ -130,40 +145,98 @@ type Publisher interface {
 // the store is full or out of reach.
 var ErrUnavailable = errors.New("events cannot be stored at the moment")
 
-// New returns the handler for POST /hooks/{name}. It is safe for concurrent
-// use. It refuses hooks that anybody could send to: without a secret, or with
-// one shorter than 16 bytes. A nil log discards.
-func New(hooks []Hook, p Publisher, log *slog.Logger) (http.Handler, error) {
+// Handler serves POST /hooks/{name}. It is safe for concurrent use.
+type Handler struct {
+	publisher Publisher
+	log       *slog.Logger
+	mux       *http.ServeMux
+	bodies    *budget
+	unknown   quiet // refusals at addresses of no hook
+
+	changing sync.Mutex
+	live     atomic.Pointer[table]
+}
+
+// table is the hooks in service. It is replaced, never changed.
+type table struct {
+	endpoints map[string]*endpoint
+	proxies   []netip.Prefix
+}
+
+// New returns the handler for POST /hooks/{name}. It refuses hooks that anybody could
+// send to: without a secret, or with one shorter than 16 bytes. A nil log discards.
+func New(hooks []Hook, p Publisher, log *slog.Logger) (*Handler, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	r := &receiver{endpoints: make(map[string]*endpoint, len(hooks)), publisher: p, log: log}
-	for _, h := range hooks {
-		if _, ok := r.endpoints[h.Name]; ok {
-			return nil, fmt.Errorf("two webhooks are called %q", h.Name)
-		}
-		e, err := newEndpoint(h)
-		if err != nil {
-			return nil, fmt.Errorf("webhook %q: %w", h.Name, err)
-		}
-		r.endpoints[h.Name] = e
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/hooks/{name}", r.serve)
-	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		r.refuse(w, req, "", refusalError{http.StatusNotFound, "there is nothing at this address, webhooks are at /hooks/NAME"})
+	h := &Handler{publisher: p, log: log, mux: http.NewServeMux(), bodies: newBudget(bodiesInMemory)}
+	h.mux.HandleFunc("/hooks/{name}", h.serve)
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
+		h.refuse(w, req, nil, req.RemoteAddr, refusalError{http.StatusNotFound, "there is nothing at this address, webhooks are at /hooks/NAME"})
 	})
-	return mux, nil
+	return h, h.Use(hooks, nil)
 }
+
+// Use puts other hooks into service, all or, on an error, none. Requests that are being
+// served end with the hooks they began with. A hook that keeps name and kind keeps its
+// counts. What proxies say of the address of a sender is believed, see [Hook.Allow].
+func (h *Handler) Use(hooks []Hook, proxies []netip.Prefix) error {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	t := &table{endpoints: make(map[string]*endpoint, len(hooks)), proxies: slices.Clone(proxies)}
+	for _, hook := range hooks {
+		if _, ok := t.endpoints[hook.Name]; ok {
+			return fmt.Errorf("two webhooks are called %q", hook.Name)
+		}
+		e, err := newEndpoint(hook)
+		if err != nil {
+			return fmt.Errorf("webhook %q: %w", hook.Name, err)
+		}
+		if e.publisher == nil {
+			e.publisher = h.publisher
+		}
+		t.endpoints[hook.Name] = e
+	}
+	if before := h.live.Load(); before != nil {
+		for name, e := range t.endpoints {
+			e.succeed(before.endpoints[name])
+		}
+	}
+	h.live.Store(t)
+	return nil
+}
+
+// ServeHTTP serves one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) { h.mux.ServeHTTP(w, req) }
 
 // endpoint is a hook in service.
 type endpoint struct {
-	name   string
-	kind   Kind
-	done   func()
-	verify verifier
-	adapt  adapter // nil for CloudEvents
-	limit  *bucket
+	name      string
+	kind      Kind
+	done      func()
+	verify    verifier
+	adapt     adapter // nil for CloudEvents
+	limit     *bucket
+	record    *record
+	publisher Publisher
+
+	repositories []string
+	allow        []netip.Prefix
+	clients      *Clients
+	maxBody      int64
+	secret       bool // a secret may be shown
+}
+
+// succeed takes over what is remembered of the endpoint before, if it is the same
+// sender's.
+func (e *endpoint) succeed(before *endpoint) {
+	if before == nil || before.kind != e.kind {
+		return
+	}
+	e.record = before.record
+	if before.limit.perSecond == e.limit.perSecond && before.limit.burst == e.limit.burst {
+		e.limit = before.limit
+	}
 }
 
 // adapter turns a delivery, already authenticated, into what is to be stored. It
@@ -188,24 +261,23 @@ func newEndpoint(h Hook) (*endpoint, error) {
 	if !regexp.MustCompile(namePattern).MatchString(h.Name) {
 		return nil, errors.New("the name must be letters, digits, dots, dashes and underscores, 63 at most")
 	}
-	e := &endpoint{name: h.Name, kind: h.Kind, done: h.Delivered, limit: newBucket(ratePerSec, rateBurst)}
+	e := &endpoint{
+		name: h.Name, kind: h.Kind, done: h.Delivered, publisher: h.Publisher, record: newRecord(), clients: h.Clients, secret: len(h.Secrets) > 0,
+	}
 	if e.done == nil {
 		e.done = func() {}
 	}
-	switch h.Kind {
-	case GitHub:
-		e.adapt = githubAdapter(githubDialect())
-	case Gitea:
-		e.adapt = githubAdapter(giteaDialect())
-	case Forgejo:
-		e.adapt = githubAdapter(forgejoDialect())
-	case GitLab:
-		e.adapt = adaptGitLab
-	case CloudEvents:
-	default:
-		return nil, fmt.Errorf("kind %q is none of github, gitea, forgejo, gitlab, cloudevents", h.Kind)
+	kind, err := kindOf(h.Kind)
+	if err != nil {
+		return nil, err
 	}
-	if len(h.Secrets) == 0 {
+	if err := kind.check(h); err != nil {
+		return nil, err
+	}
+	if err := e.restrict(h); err != nil {
+		return nil, err
+	}
+	if len(h.Secrets) == 0 && h.Clients == nil {
 		return nil, errors.New("it has no secret, anybody could send to it")
 	}
 	if len(h.Secrets) > 2 {
@@ -219,7 +291,8 @@ func newEndpoint(h Hook) (*endpoint, error) {
 			return nil, fmt.Errorf("a secret is shorter than %d bytes", minSecret)
 		}
 	}
-	var err error
-	e.verify, err = newVerifier(h.Kind, h.Secrets)
-	return e, err
+	if err := kind.serve(e, h); err != nil {
+		return nil, err
+	}
+	return e, nil
 }

@@ -289,7 +289,7 @@ func TestRefused(t *testing.T) {
 		"event with dots":     {"github", push, headers("X-GitHub-Delivery", "1", "X-GitHub-Event", "a.b"), 400, "X-GitHub-Event"},
 		"no delivery":         {"github", push, headers("X-GitHub-Event", "push"), 400, "X-GitHub-Delivery"},
 		"large event":         {"github", big, about, 413, "the bus takes 262144"},
-		"large body":          {"github", make([]byte, webhook.MaxBody+1), about, 413, "25 MiB"},
+		"large body":          {"github", make([]byte, 4<<20+1), about, 413, "4 MiB"},
 		"gitlab no kind":      {"gitlab", []byte(`{"object_kind":"A.B"}`), nil, 400, "object_kind"},
 		"plain JSON":          {"cloudevents", event("a"), bearer, 415, "unsupported media type"},
 		"event malformed":     {"cloudevents", []byte("{}"), structured, 400, "malformed"},
@@ -318,7 +318,7 @@ type unsized struct{ io.Reader }
 func TestLargeBodyWithoutLength(t *testing.T) {
 	t.Parallel()
 	s := &store{}
-	r := httptest.NewRequest(http.MethodPost, "/hooks/github", unsized{bytes.NewReader(make([]byte, webhook.MaxBody+1))})
+	r := httptest.NewRequest(http.MethodPost, "/hooks/github", unsized{bytes.NewReader(make([]byte, 4<<20+1))})
 	r.Header.Set("Content-Type", "application/json")
 	if status, answer, _ := do(handler(t, s), r); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d, answer %v", status, answer)

@@ -17,6 +17,8 @@ const (
 	// stallTime how long it may then say nothing.
 	connectTime = 30 * time.Second
 	stallTime   = time.Minute
+	// maxRedirects is how many redirections of one request are followed.
+	maxRedirects = 10
 )
 
 var (

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/releases"
 )
 
 // githubRelease is the github_release module. It ensures that a file of a release
@@ -112,27 +112,21 @@ type githubRelease struct {
 	// is not set when something is to be installed.
 	Save varName `yaml:"save"`
 
-	releases *releases
-	repo     repository
-	chosen   release
-	asset    asset
+	client *releases.Client
+	repo   releases.Repository
+	chosen releases.Release
+	asset  releases.Asset
 	// sums and signature are the files of checksum_file and signature_file.
-	sums, signature asset
+	sums, signature releases.Asset
 	// previous is the tag that was installed before.
 	previous string
 	store    store
 	drift    drift
 }
 
-var repoName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
-
 // Validate checks names and what belongs together, and fills in defaults.
 func (m *githubRelease) Validate() error {
-	bases := map[string]string{
-		"": "https://api.github.com", providerGitHub: "https://api.github.com", providerGitea: "https://gitea.com",
-		providerForgejo: "https://codeberg.org", providerGitLab: "https://gitlab.com",
-	}
-	base, ok := bases[m.Provider]
+	base, ok := releases.PublicSite(m.Provider)
 	if !ok {
 		return fmt.Errorf("provider must be github, gitea, forgejo or gitlab, not %q", m.Provider)
 	}
@@ -144,23 +138,22 @@ func (m *githubRelease) Validate() error {
 		base = strings.TrimRight(m.BaseURL, "/")
 	}
 	if m.Provider == "" {
-		m.Provider = providerGitHub
+		m.Provider = releases.GitHub
 	}
-	switch m.Channel {
-	case "", channelLatest:
-		m.Channel = channelStable
-	case channelStable, channelPrerelease, channelUnstable, channelAny:
-	default:
-		return fmt.Errorf("channel must be latest, stable, prerelease, unstable or any, not %q", m.Channel)
+	channel, err := releases.ParseChannel(m.Channel)
+	if err != nil {
+		return err
 	}
-	m.repo = repository{provider: m.Provider, base: base, name: m.Repo, token: m.GitHubToken, etags: m.CacheETags}
+	m.Channel = string(channel)
+	m.repo = releases.Repository{
+		Provider: m.Provider, Base: base, Name: m.Repo, Token: m.GitHubToken, TokenKey: "github_token", ETags: m.CacheETags,
+	}
 	return m.validateFiles()
 }
 
 func (m *githubRelease) validateFiles() error {
-	parts := strings.Count(m.Repo, "/")
 	switch {
-	case !repoName.MatchString(m.Repo) || parts > 1 && m.Provider != providerGitLab:
+	case !releases.ValidName(m.Provider, m.Repo):
 		return fmt.Errorf("repo must be owner/name, not %q", m.Repo)
 	case strings.ContainsAny(m.GitHubToken, "\r\n\x00"):
 		return errors.New("github_token holds more than one line")
@@ -198,7 +191,7 @@ func (m *githubRelease) dir() string {
 // origin is what the file is known by in the store. A file of its own is known
 // by its name too: two of them may come from one repository.
 func (m *githubRelease) origin() string {
-	where := "release " + m.repo.base + " " + m.Repo + " " + m.TagPrefix + m.Asset
+	where := "release " + m.repo.Base + " " + m.Repo + " " + m.TagPrefix + m.Asset
 	if !m.Extract {
 		where += " " + path.Base(string(m.Dest))
 	}
@@ -207,12 +200,12 @@ func (m *githubRelease) origin() string {
 
 // what identifies the file.
 func (m *githubRelease) what() string {
-	parts := []string{m.chosen.tag, m.asset.name}
-	switch {
-	case len(m.asset.sum) > 0:
-		parts = append(parts, m.asset.sum.String())
-	case m.asset.id != 0:
-		parts = append(parts, fmt.Sprintf("number %d", m.asset.id))
+	parts := []string{m.chosen.Tag, m.asset.Name}
+	switch sum := toldSum(m.asset); {
+	case len(sum) > 0:
+		parts = append(parts, sum.String())
+	case m.asset.ID != 0:
+		parts = append(parts, fmt.Sprintf("number %d", m.asset.ID))
 	}
 	if m.PublicKey.verifier != nil {
 		parts = append(parts, "key "+m.PublicKey.print)
@@ -242,7 +235,7 @@ func (m *githubRelease) Preview(ctx context.Context, h *engine.Host) {
 // choose asks for the releases and picks one of them. When a list that was asked
 // for earlier in the run does not have what is wanted, it is asked for anew.
 func (m *githubRelease) choose(ctx context.Context, h *engine.Host) error {
-	list, err := m.releases.list(ctx, m.repo, h.Began)
+	list, err := m.client.List(ctx, m.repo, h.Began)
 	if err != nil {
 		return err
 	}
@@ -250,33 +243,33 @@ func (m *githubRelease) choose(ctx context.Context, h *engine.Host) error {
 	if missing == nil {
 		return nil
 	}
-	if list, err = m.releases.list(ctx, m.repo, time.Now().Add(-freshMiss)); err != nil {
+	if list, err = m.client.ListAgain(ctx, m.repo); err != nil {
 		return err
 	}
 	return m.pick(list)
 }
 
 // pick finds the release that is wanted, and its files.
-func (m *githubRelease) pick(list []release) (err error) {
-	wanted := choice{channel: m.Channel, version: m.Version, prefix: m.TagPrefix}
-	if m.chosen, err = wanted.of(list); err != nil {
+func (m *githubRelease) pick(list []releases.Release) (err error) {
+	wanted := releases.Choice{Channel: releases.Channel(m.Channel), Version: m.Version, Prefix: m.TagPrefix}
+	if m.chosen, err = wanted.Of(list); err != nil {
 		return fmt.Errorf("choosing a release of %s: %w", m.Repo, err)
 	}
 	if m.Asset == "" {
 		return nil
 	}
-	if m.asset, err = m.chosen.find(m.Asset); err != nil {
+	if m.asset, err = m.chosen.Find(m.Asset); err != nil {
 		return err
 	}
-	signed := m.asset.name
+	signed := m.asset.Name
 	if m.ChecksumFile != "" {
-		if m.sums, err = m.chosen.find(m.ChecksumFile); err != nil {
+		if m.sums, err = m.chosen.Find(m.ChecksumFile); err != nil {
 			return err
 		}
-		signed = m.sums.name
+		signed = m.sums.Name
 	}
 	if m.PublicKey.verifier != nil {
-		m.signature, err = m.chosen.find(cmp.Or(m.SignatureFile, signed+m.PublicKey.suffix))
+		m.signature, err = m.chosen.Find(cmp.Or(m.SignatureFile, signed+m.PublicKey.suffix))
 	}
 	return err
 }
@@ -332,7 +325,7 @@ func (m *githubRelease) Apply(ctx context.Context, h *engine.Host, p engine.Plan
 		err = m.Attributes.mend(ctx, h.Conn, m.drift)
 	default:
 		if err = m.install(ctx, h); err != nil {
-			err = fmt.Errorf("installing %s of %s %s: %w", m.asset.name, m.Repo, m.chosen.tag, err)
+			err = fmt.Errorf("installing %s of %s %s: %w", m.asset.Name, m.Repo, m.chosen.Tag, err)
 		}
 	}
 	if m.Save != "" && err == nil {
@@ -344,18 +337,18 @@ func (m *githubRelease) Apply(ctx context.Context, h *engine.Host, p engine.Plan
 // describe is what save holds.
 func (m *githubRelease) describe() map[string]any {
 	out := map[string]any{
-		"tag": m.chosen.tag, "version": nil, "asset": nil, "url": nil,
-		"published":  m.chosen.published.UTC().Format(time.RFC3339),
-		"prerelease": m.chosen.pre(), "previous": nil,
+		"tag": m.chosen.Tag, "version": nil, "asset": nil, "url": nil,
+		"published":  m.chosen.Published.UTC().Format(time.RFC3339),
+		"prerelease": m.chosen.Pre(), "previous": nil,
 	}
 	if m.previous != "" {
 		out["previous"] = m.previous
 	}
-	if m.chosen.version != nil {
-		out["version"] = m.chosen.version.String()
+	if m.chosen.Version != nil {
+		out["version"] = m.chosen.Version.String()
 	}
 	if m.Asset != "" {
-		out["asset"], out["url"] = m.asset.name, m.asset.url
+		out["asset"], out["url"] = m.asset.Name, m.asset.URL
 	}
 	return out
 }
@@ -363,10 +356,10 @@ func (m *githubRelease) describe() map[string]any {
 // githubReleaseSpec describes the module. The hosts of a run share what was
 // learned about releases, so that a provider is asked once for all of them.
 func githubReleaseSpec() engine.Spec {
-	shared := newReleases()
+	shared := releases.NewClient()
 	return engine.Spec{
 		Name: "github_release",
 		Doc:  "Ensures that a file of a release is installed, or tells which release there is.",
-		New:  func() engine.Module { return &githubRelease{releases: shared} },
+		New:  func() engine.Module { return &githubRelease{client: shared} },
 	}
 }

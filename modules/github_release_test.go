@@ -1,7 +1,6 @@
 package modules
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,12 +13,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mholt/archives"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/releases"
 )
 
 const testToken = "s3cret-token"
@@ -114,7 +113,7 @@ func (f *forge) took() []string {
 // install runs the module once, with a client that remembers nothing.
 func (f *forge) install(t *testing.T, m githubRelease) (engine.Plan, engine.Result, error) {
 	t.Helper()
-	m.releases = newReleases()
+	m.client = releases.NewClient()
 	m.Repo, m.BaseURL = "owner/name", f.URL
 	p, res, err := enact(t, &m, &engine.Host{Conn: here(t)})
 	if err != nil && strings.Contains(err.Error(), testToken) {
@@ -258,60 +257,6 @@ func TestGithubReleaseChecksums(t *testing.T) {
 	}
 }
 
-func TestGithubReleaseWaitsWhenAsked(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		status int
-		header map[string]string
-		waits  []time.Duration
-		err    string
-	}{
-		"busy":       {503, nil, []time.Duration{time.Second, 2 * time.Second}, "503"},
-		"asked":      {429, map[string]string{"Retry-After": "7"}, []time.Duration{7 * time.Second, 7 * time.Second}, "github_token raises the limit"},
-		"too long":   {429, map[string]string{"Retry-After": "3600"}, nil, "no more requests are taken until 2"},
-		"used up":    {403, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"}, nil, "until 2100-01-01 00:00:00 UTC; github_token raises the limit"},
-		"gitlab":     {429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "4102444800"}, nil, "until 2100-01-01 00:00:00 UTC"},
-		"forbidden":  {403, nil, nil, "403"},
-		"unknown":    {404, nil, nil, "does not exist"},
-		"bad answer": {200, nil, nil, "understanding the answer"},
-	}
-	for name, c := range cases {
-		f := newForge(t, "v1")
-		f.before = func(w http.ResponseWriter, _ *http.Request) bool {
-			for k, v := range c.header {
-				w.Header().Set(k, v)
-			}
-			w.WriteHeader(c.status)
-			return true
-		}
-		var waits []time.Duration
-		client := newReleases()
-		client.wait = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
-		_, err := client.list(t.Context(), repository{provider: "github", base: f.URL, name: "a/b"}, time.Time{})
-		if err == nil || !strings.Contains(err.Error(), c.err) || !slices.Equal(waits, c.waits) {
-			t.Errorf("%s: %v, waited %v", name, err, waits)
-		}
-	}
-}
-
-func TestReleasesAreSharedByHosts(t *testing.T) {
-	t.Parallel()
-	f := newForge(t, "v1")
-	client := newReleases()
-	var wg sync.WaitGroup
-	for range 10 {
-		wg.Go(func() {
-			if _, err := client.list(t.Context(), repository{provider: "github", base: f.URL, name: "a/b"}, time.Time{}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if got := f.took(); len(got) != 1 {
-		t.Errorf("the site was asked %d times", len(got))
-	}
-}
-
 // TestGithubReleaseETags is line 73 of the conformance checklist. It sets the
 // home directory, so it is not parallel.
 func TestGithubReleaseETags(t *testing.T) {
@@ -350,11 +295,11 @@ func TestGithubReleaseETags(t *testing.T) {
 		t.Fatal("nothing to age")
 	}
 	write(t, name, old)
-	if got := new(etagStore).load(); len(got) != 0 {
-		t.Errorf("old answers are kept: %d", len(got))
+	m.GitHubToken = testToken
+	if _, _, err := f.install(t, m); err != nil || strings.Contains(strings.Join(f.took(), ""), "304") {
+		t.Errorf("old answers are kept: %v", err)
 	}
 	write(t, name, "{")
-	m.GitHubToken = testToken
 	if p, _, err := f.install(t, m); err != nil || p.Need != engine.Matched {
 		t.Errorf("with a broken file: %v, %v", p, err)
 	}

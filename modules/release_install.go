@@ -5,12 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/releases"
 )
 
 // maxSumFile is how large a file of checksums or a signature may be, in bytes.
@@ -26,7 +26,7 @@ func (m *githubRelease) install(ctx context.Context, h *engine.Host) error {
 		return err
 	}
 	if m.Extract {
-		a, err := newArchive(f, m.asset.name, m.MaxSize.limit(), int(m.Strip))
+		a, err := newArchive(f, m.asset.Name, m.MaxSize.limit(), int(m.Strip))
 		if err != nil {
 			return err
 		}
@@ -52,30 +52,26 @@ func (m *githubRelease) install(ctx context.Context, h *engine.Host) error {
 }
 
 // fetch fetches a file of the release to this machine.
-func (m *githubRelease) fetch(ctx context.Context, a asset, limit int64) (f *os.File, sum checksum, err error) {
-	client := m.repo.client()
-	defer client.CloseIdleConnections()
-	header := map[string]string{"Accept": "application/octet-stream"}
-	err = m.releases.read(ctx, client, m.repo, m.repo.download(m.chosen.tag, a), header, a.size,
-		func(_ http.Header, body io.Reader) error {
-			f, sum, err = spool(ctx, body, limit)
-			return err
-		})
+func (m *githubRelease) fetch(ctx context.Context, a releases.Asset, limit int64) (f *os.File, sum checksum, err error) {
+	err = m.client.Download(ctx, m.repo, m.chosen.Tag, a, func(body io.Reader) error {
+		f, sum, err = spool(ctx, body, limit)
+		return err
+	})
 	return f, sum, err
 }
 
 // verify checks all checksums there are of the file, and its signature.
 func (m *githubRelease) verify(ctx context.Context, f *os.File, sum256 checksum) error {
-	wants := []checksum{m.asset.sum, m.Checksum}
+	wants := []checksum{toldSum(m.asset), m.Checksum}
 	signed := io.ReadSeeker(f)
 	if m.ChecksumFile != "" {
 		text, err := m.text(ctx, m.sums)
 		if err != nil {
-			return fmt.Errorf("fetching %s: %w", m.sums.name, err)
+			return fmt.Errorf("fetching %s: %w", m.sums.Name, err)
 		}
-		listed, err := listedSum(text, m.asset.name)
+		listed, err := listedSum(text, m.asset.Name)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", m.sums.name, err)
+			return fmt.Errorf("reading %s: %w", m.sums.Name, err)
 		}
 		wants = append(wants, listed)
 		signed = strings.NewReader(text)
@@ -83,13 +79,13 @@ func (m *githubRelease) verify(ctx context.Context, f *os.File, sum256 checksum)
 	if m.PublicKey.verifier != nil {
 		text, err := m.text(ctx, m.signature)
 		if err != nil {
-			return fmt.Errorf("fetching %s: %w", m.signature.name, err)
+			return fmt.Errorf("fetching %s: %w", m.signature.Name, err)
 		}
 		if _, err := signed.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
 		if err := m.PublicKey.verify(untilDone(ctx, signed), []byte(text)); err != nil {
-			return fmt.Errorf("verifying %s: %w", m.signature.name, err)
+			return fmt.Errorf("verifying %s: %w", m.signature.Name, err)
 		}
 	}
 	return checkSums(ctx, f, sum256, wants)
@@ -117,7 +113,7 @@ func checkSums(ctx context.Context, f *os.File, sum256 checksum, wants []checksu
 }
 
 // text fetches a small file.
-func (m *githubRelease) text(ctx context.Context, a asset) (string, error) {
+func (m *githubRelease) text(ctx context.Context, a releases.Asset) (string, error) {
 	f, _, err := m.fetch(ctx, a, maxSumFile)
 	if err != nil {
 		return "", err

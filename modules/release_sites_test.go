@@ -12,12 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/releases"
 	site "github.com/jet-bus/jet-bus/test/releases"
 )
 
 const tool = "acme/tool"
 
-var sites = []string{providerGitHub, providerGitea, providerForgejo, providerGitLab}
+var sites = []string{releases.GitHub, releases.Gitea, releases.Forgejo, releases.GitLab}
 
 // newSite starts a site that has the fixture, and one repository of several things.
 func newSite(t *testing.T) *site.Site {
@@ -37,10 +38,10 @@ func visit(t *testing.T, s *site.Site, m githubRelease) (engine.Plan, engine.Res
 	if m.Repo == "" {
 		m.Repo = tool
 	}
-	if m.releases == nil {
-		m.releases = newReleases()
+	if m.client == nil {
+		m.client = releases.NewClient()
 	}
-	m.releases.wait = func(context.Context, time.Duration) error { return nil }
+	m.client.Wait = func(context.Context, time.Duration) error { return nil }
 	return enact(t, &m, &engine.Host{Conn: here(t)})
 }
 
@@ -128,7 +129,7 @@ func TestChannelsOnSites(t *testing.T) {
 			// A token that may push sees drafts.
 			_, res, err := visit(t, s, githubRelease{Provider: provider, Channel: c.channel, Version: c.version, GitHubToken: "push"})
 			want := c.want
-			if provider == providerGitLab && c.gitlab != "" {
+			if provider == releases.GitLab && c.gitlab != "" {
 				want = c.gitlab
 			}
 			got := none
@@ -181,7 +182,7 @@ func TestPagesOfSites(t *testing.T) {
 		for page, want := range map[int]int{100: 1, 20: 2, 15: 3, 4: 10} {
 			s := newSite(t)
 			s.Page(page)
-			if provider == providerGitea || provider == providerForgejo {
+			if provider == releases.Gitea || provider == releases.Forgejo {
 				page = min(page, 50)
 			}
 			if _, _, err := visit(t, s, githubRelease{Provider: provider, Version: "v0.9.0-beta.1", GitHubToken: testToken}); err != nil {
@@ -251,12 +252,12 @@ func TestCutOffFiles(t *testing.T) {
 		s.Short(c.short)
 		s.Hold(c.hold)
 		dest := filepath.Join(t.TempDir(), "tool")
-		client := newReleases()
-		client.stall = 100 * time.Millisecond
+		client := releases.NewClient()
+		client.Stall = 100 * time.Millisecond
 		if c.hold == 0 {
-			client.stall = 0
+			client.Stall = 0
 		}
-		_, _, err := visit(t, s, githubRelease{releases: client, Asset: "tool-linux-amd64", Dest: hostPath(dest)})
+		_, _, err := visit(t, s, githubRelease{client: client, Asset: "tool-linux-amd64", Dest: hostPath(dest)})
 		switch {
 		case c.err == "" && err != nil, c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
 			t.Errorf("%+v: %v", c, err)
@@ -334,10 +335,12 @@ func TestReplacedFiles(t *testing.T) {
 func TestListsOfEarlierRuns(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	client := newReleases()
+	var later time.Duration
+	client := releases.NewClient()
+	client.Now = func() time.Time { return time.Now().Add(later) }
 	ask := func(m githubRelease, began time.Time) string {
 		t.Helper()
-		m.releases, m.Repo, m.BaseURL = client, tool, s.URL
+		m.client, m.Repo, m.BaseURL = client, tool, s.URL
 		_, res, err := enact(t, &m, &engine.Host{Began: began})
 		if err != nil {
 			return err.Error()
@@ -353,9 +356,7 @@ func TestListsOfEarlierRuns(t *testing.T) {
 	s.Put(tool, site.Release{Tag: "v1.0.0"}, site.Release{Tag: "v1.2.0"})
 	second := time.Now()
 	got = append(got, ask(githubRelease{Version: "v1.2.0"}, first))
-	for _, a := range client.answers {
-		a.asked = a.asked.Add(-freshMiss)
-	}
+	later = 5 * time.Second
 	got = append(got, ask(githubRelease{Version: "v1.2.0"}, first), ask(githubRelease{}, second))
 	want := []string{"v1.0.0", "v1.0.0", "v1.1.0", "choosing a release of acme/tool: there is no release v1.2.0", "v1.2.0", "v1.2.0"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -369,20 +370,20 @@ func TestListsOfEarlierRuns(t *testing.T) {
 func TestLimitsOfSites(t *testing.T) {
 	t.Parallel()
 	until := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
-	for provider, code := range map[string]string{providerGitHub: "403 Forbidden", providerGitLab: "429 Too Many Requests"} {
+	for provider, code := range map[string]string{releases.GitHub: "403 Forbidden", releases.GitLab: "429 Too Many Requests"} {
 		s := newSite(t)
 		s.Limit(1, until)
-		client := newReleases()
+		var later time.Duration
+		client := releases.NewClient()
+		client.Now = func() time.Time { return time.Now().Add(later) }
 		want := "asking for the releases of acme/tool: the server answered " + code + ": no more requests are taken until "
 		for i := range 3 {
-			_, _, err := visit(t, s, githubRelease{Provider: provider, releases: client})
+			_, _, err := visit(t, s, githubRelease{Provider: provider, client: client})
 			if i == 0 {
 				if err != nil {
 					t.Fatalf("%s: %v", provider, err)
 				}
-				for _, a := range client.answers {
-					a.asked = a.asked.Add(-fresh)
-				}
+				later = time.Minute
 				continue
 			}
 			if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "; github_token raises the limit") {

@@ -11,6 +11,7 @@ var imports = map[string][]string{
 	// Leaves that know neither half.
 	"internal/strictyaml": {},
 	"internal/proc":       {},
+	"internal/releases":   {},
 	"examples":            {},
 	"docs":                {},
 
@@ -37,6 +38,9 @@ var imports = map[string][]string{
 	"internal/source/sourcetest": {"events", "internal/source"},
 	"internal/source/webhook":    {"events", "internal/proc", "internal/strictyaml"},
 	"internal/web":               {"events", "internal/bus", "internal/queue"},
+	"internal/source/release": {
+		"events", "internal/proc", "internal/releases", "internal/source", "internal/strictyaml",
+	},
 
 	// Hosts.
 	"engine/conn":        {},
@@ -60,7 +64,7 @@ var imports = map[string][]string{
 	"engine": {
 		"engine/conn", "engine/conn/ahead", "engine/inventory", "engine/template", "internal/strictyaml",
 	},
-	"modules":        {"engine", "engine/conn", "engine/template", "internal/strictyaml"},
+	"modules":        {"engine", "engine/conn", "engine/template", "internal/releases", "internal/strictyaml"},
 	"internal/hosts": {"engine/conn", "engine/conn/local", "engine/conn/ssh", "internal/proc"},
 	// The modules' pages, made of their sources.
 	"internal/reference": {"engine", "internal/strictyaml"},

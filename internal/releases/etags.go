@@ -1,9 +1,10 @@
-package modules
+package releases
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,8 +12,13 @@ import (
 	"time"
 )
 
-// etagLife is how long a stored answer is kept after a server last confirmed it.
-const etagLife = 7 * 24 * time.Hour
+const (
+	// etagLife is how long a stored answer is kept after a server last confirmed it.
+	etagLife = 7 * 24 * time.Hour
+	// etagRenewal is how old the note of that may become: the file has all answers in
+	// it, and is written whole.
+	etagRenewal = 24 * time.Hour
+)
 
 // page is an answer of a server, with what says whether it is still true.
 type page struct {
@@ -22,10 +28,13 @@ type page struct {
 	Stored time.Time `json:"stored"`
 }
 
-// etagStore keeps answers in a file of the runner's user, which nobody else can
+// etagStore keeps answers in a file of the process's user, which nobody else can
 // read. It is safe for concurrent use; of two processes that write at once, one
 // loses what it learned.
 type etagStore struct{ mu sync.Mutex }
+
+// errStore means that an answer could not be kept.
+var errStore = errors.New("keeping the answer for cache_etags")
 
 // etagFile is where the file is.
 func etagFile() (string, error) {
@@ -73,22 +82,44 @@ func (s *etagStore) get(address, token string) page {
 }
 
 // put stores an answer, and drops those that are too old.
-func (s *etagStore) put(address, token string, p page) error {
+func (s *etagStore) put(address, token string, p *page) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pages := s.load()
 	p.Stored = time.Now().UTC()
-	pages[etagKey(address, token)] = p
+	pages[etagKey(address, token)] = *p
+	return s.save(pages)
+}
+
+// renew notes that an answer is still true. Its body need not be at hand.
+func (s *etagStore) renew(address, token string, p *page) error {
+	if age := time.Since(p.Stored); age >= 0 && age < etagRenewal {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pages := s.load()
+	p.Stored = time.Now().UTC()
+	stored, ok := pages[etagKey(address, token)]
+	if !ok || stored.ETag != p.ETag {
+		return nil
+	}
+	stored.Stored = p.Stored
+	pages[etagKey(address, token)] = stored
+	return s.save(pages)
+}
+
+func (s *etagStore) save(pages map[string]page) error {
 	text, err := json.Marshal(pages)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	name, err := etagFile()
 	if err == nil {
 		err = replaceLocal(name, text)
 	}
 	if err != nil {
-		return fmt.Errorf("keeping the answer for cache_etags: %w", err)
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package modules
+package releases
 
 import (
 	"bytes"
@@ -9,34 +9,29 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// errCut means that an answer ended before it should.
-var errCut = errors.New("the answer was cut off")
+const (
+	// maxPause is how long a server's wish to be asked later is heeded.
+	maxPause = time.Minute
+	// askTries is how often a server is asked that is busy, or cuts its answer off.
+	askTries = 3
+	// maxRefusal is how much is read of an answer that refuses, in bytes.
+	maxRefusal = 4 << 10
+)
 
-// limitError means that a server takes no more requests for some time.
-type limitError struct {
-	code  statusError
-	until time.Time
-	// anonymous is true when a token would raise the limit.
-	anonymous bool
-}
-
-func (e *limitError) Error() string {
-	s := fmt.Sprintf("%s: no more requests are taken until %s", e.code, e.until.UTC().Format("2006-01-02 15:04:05 MST"))
-	if e.anonymous {
-		s += "; github_token raises the limit"
-	}
-	return s
-}
+var (
+	// errCut means that an answer ended before it should.
+	errCut = errors.New("the answer was cut off")
+	// errNotModified means that a page is what it was.
+	errNotModified = errors.New("not modified")
+)
 
 // read asks for a file and hands it to take; again, when it is cut off. A size
 // above zero is what it must have.
-func (c *releases) read(
-	ctx context.Context, client *http.Client, r repository, at string, header map[string]string, size int64,
+func (c *Client) read(
+	ctx context.Context, client *http.Client, r Repository, at string, header map[string]string, size int64,
 	take func(h http.Header, body io.Reader) error,
 ) error {
 	for try := 1; ; try++ {
@@ -53,8 +48,8 @@ func (c *releases) read(
 	}
 }
 
-func (c *releases) readOnce(
-	ctx context.Context, client *http.Client, r repository, at string, header map[string]string, size int64,
+func (c *Client) readOnce(
+	ctx context.Context, client *http.Client, r Repository, at string, header map[string]string, size int64,
 	take func(h http.Header, body io.Reader) error,
 ) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -64,7 +59,7 @@ func (c *releases) readOnce(
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	stall := cmp.Or(c.stall, stallTime)
+	stall := cmp.Or(c.Stall, stallTime)
 	idle := time.AfterFunc(stall, func() { cancel(fmt.Errorf("nothing arrived for %s", stall)) })
 	defer idle.Stop()
 	body := &whole{ctx: ctx, from: resp.Body, size: size, arrived: func() { idle.Reset(stall) }}
@@ -109,7 +104,7 @@ func (w *whole) Read(p []byte) (int, error) {
 
 // get asks for a file, and once more when the server is busy or wants to be
 // asked later. The caller closes the body.
-func (c *releases) get(ctx context.Context, client *http.Client, r repository, at string, header map[string]string) (*http.Response, error) {
+func (c *Client) get(ctx context.Context, client *http.Client, r Repository, at string, header map[string]string) (*http.Response, error) {
 	for try := 1; ; try++ {
 		resp, err := c.once(ctx, client, r, at, header)
 		if err != nil || resp.StatusCode == http.StatusOK {
@@ -117,7 +112,7 @@ func (c *releases) get(ctx context.Context, client *http.Client, r repository, a
 		}
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what there is of it
 		_ = resp.Body.Close()
-		code, now := statusError(resp.StatusCode), time.Now()
+		code, now := statusError(resp.StatusCode), c.now()
 		pause, limited := askedPause(resp.Header, now)
 		if !limited && code == http.StatusForbidden && bytes.Contains(bytes.ToLower(text), []byte("rate limit")) {
 			pause, limited = maxPause, true // what GitHub asks for where it gives no time
@@ -127,11 +122,15 @@ func (c *releases) get(ctx context.Context, client *http.Client, r repository, a
 		case code == http.StatusNotModified:
 			return nil, errNotModified
 		case limited && (pause >= maxPause || try == askTries):
-			return nil, &limitError{code: code, until: now.Add(cmp.Or(pause, maxPause)), anonymous: r.token == ""}
-		case code == http.StatusUnauthorized && r.token != "":
-			return nil, fmt.Errorf("%w: github_token is not accepted", code)
+			refused := &LimitError{code: code, Until: now.Add(cmp.Or(pause, maxPause))}
+			if r.Token == "" {
+				refused.token = r.TokenKey
+			}
+			return nil, refused
+		case code == http.StatusUnauthorized && r.Token != "":
+			return nil, fmt.Errorf("%w: %s is not accepted", code, r.TokenKey)
 		case code == http.StatusNotFound:
-			return nil, fmt.Errorf("%w: it does not exist, or a github_token is needed that may see it", code)
+			return nil, fmt.Errorf("%w: it does not exist, or a %s is needed that may see it", code, r.TokenKey)
 		case !limited && !code.passing() || try == askTries || pause >= maxPause:
 			return nil, code
 		}
@@ -144,7 +143,7 @@ func (c *releases) get(ctx context.Context, client *http.Client, r repository, a
 	}
 }
 
-func (c *releases) once(ctx context.Context, client *http.Client, r repository, at string, header map[string]string) (*http.Response, error) {
+func (c *Client) once(ctx context.Context, client *http.Client, r Repository, at string, header map[string]string) (*http.Response, error) {
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("the address %q cannot be asked", at)
@@ -161,12 +160,22 @@ func (c *releases) once(ctx context.Context, client *http.Client, r repository, 
 	if bad, ok := errors.AsType[*url.Error](err); ok {
 		err = bad.Err // the address may be a signed one
 	}
+	if err == nil && c.answered != nil && r.owns(resp.Request.URL) {
+		c.answered(r, resp.Header)
+	}
 	return resp, err
 }
 
-func (c *releases) sleep(ctx context.Context, d time.Duration) error {
-	if c.wait != nil {
-		return c.wait(ctx, d)
+func (c *Client) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
+
+func (c *Client) sleep(ctx context.Context, d time.Duration) error {
+	if c.Wait != nil {
+		return c.Wait(ctx, d)
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -176,26 +185,4 @@ func (c *releases) sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// askedPause reads how long a server wants to be left alone, if it says so:
-// GitHub and GitLab name the headers of their limits differently.
-func askedPause(h http.Header, now time.Time) (time.Duration, bool) {
-	if v := h.Get("Retry-After"); v != "" {
-		if s, err := strconv.ParseUint(v, 10, 31); err == nil {
-			return time.Duration(s) * time.Second, true
-		}
-		if t, err := http.ParseTime(v); err == nil {
-			return max(0, t.Sub(now)), true
-		}
-	}
-	for _, kind := range []string{"X-RateLimit-", "RateLimit-"} {
-		if strings.TrimSpace(h.Get(kind+"Remaining")) != "0" {
-			continue
-		}
-		if s, err := strconv.ParseInt(h.Get(kind+"Reset"), 10, 64); err == nil {
-			return max(0, time.Unix(s, 0).Sub(now)), true
-		}
-	}
-	return 0, false
 }

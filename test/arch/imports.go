@@ -37,6 +37,8 @@ var imports = map[string][]string{
 	"internal/source":            {"events"},
 	"internal/source/sourcetest": {"events", "internal/source"},
 	"internal/source/webhook":    {"events", "internal/proc", "internal/strictyaml"},
+	"internal/source/schedule":   {"events", "internal/source", "internal/strictyaml"},
+	"internal/source/files":      {"events", "internal/source", "internal/strictyaml"},
 	"internal/web":               {"events", "internal/bus", "internal/queue"},
 	"internal/source/release": {
 		"events", "internal/proc", "internal/releases", "internal/source", "internal/strictyaml",

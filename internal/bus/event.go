@@ -21,6 +21,7 @@ import (
 const (
 	headerContentType = "Content-Type"
 	headerCEPrefix    = "ce-"
+	headerSpecVersion = "ce-specversion"
 
 	// publishWindow is how long an event is offered again while the bus is
 	// away: longer than a cluster takes to find a new leader.
@@ -149,9 +150,12 @@ func sameID(e event.Event, same string) string {
 	return "same-" + hex.EncodeToString(sum[:16])
 }
 
-// DecodeEvent reads an event in either mode: structured, where the body is the
-// event as JSON, or binary, where the headers ce-* hold its attributes and the
-// body is its data. The event is valid when there is no error.
+// DecodeEvent reads an event in either mode of the CloudEvents binding for NATS:
+// structured, where the body is the event as JSON, or binary, where the headers
+// ce-* hold its attributes and the body is its data. A message without the header
+// ce-specversion is structured whatever its content type: that is how events were
+// sent before NATS had headers, and what a plain client sends. The event is valid
+// when there is no error.
 func DecodeEvent(h nats.Header, data []byte) (event.Event, error) {
 	var e event.Event
 	var err error
@@ -169,8 +173,15 @@ func DecodeEvent(h nats.Header, data []byte) (event.Event, error) {
 		}
 	case strings.HasPrefix(media, "application/cloudevents"):
 		return event.Event{}, fmt.Errorf("decode event: content type %s is not supported", media)
+	case headerValue(h, headerSpecVersion) == "":
+		if e, err = events.Parse(data); err != nil {
+			return event.Event{}, fmt.Errorf("decode structured event, as there is no header %s: %w", headerSpecVersion, err)
+		}
 	default:
-		if e, err = decodeBinary(h, contentType, data); err != nil {
+		if e, err = decodeBinary(h, contentType, data); err == nil {
+			err = events.Check(e) // ours are structured; this one is from outside
+		}
+		if err != nil {
 			return event.Event{}, fmt.Errorf("decode binary event: %w", err)
 		}
 	}
@@ -207,7 +218,7 @@ func decodeBinary(h nats.Header, contentType string, data []byte) (event.Event, 
 			return event.Event{}, fmt.Errorf("attribute %s: %w", name, err)
 		}
 	}
-	if contentType != "" {
+	if _, given := attrs["datacontenttype"]; !given && contentType != "" {
 		if err := e.Context.SetDataContentType(contentType); err != nil {
 			return event.Event{}, fmt.Errorf("content type: %w", err)
 		}
@@ -231,6 +242,8 @@ func setAttribute(e *event.Event, name, v string) error {
 		return e.Context.SetSubject(v)
 	case "dataschema":
 		return e.Context.SetDataSchema(v)
+	case "datacontenttype":
+		return e.Context.SetDataContentType(v)
 	case "time":
 		t, err := time.Parse(time.RFC3339Nano, v)
 		if err != nil {

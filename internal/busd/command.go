@@ -272,7 +272,11 @@ func userCommand(env proc.Env, data *string) *cobra.Command {
 		Short: "Print new credentials for a user",
 		Long: `add prints credentials that let a runner or a person use this bus. They are
 signed with the keys in the data directory; the bus need not run. Store them in
-a file that only their user can read.`,
+a file that only their user can read.
+
+A publisher is any NATS client that publishes CloudEvents, structured or binary, on
+events.ext.TYPE. To get the bus's acknowledgement, and with it the event's sequence,
+its inbox prefix is set to _INBOX_publisher_NAME, which nobody else can read.`,
 		Example: "  jet-bus user add --role runner --out r01.creds r01",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -69,7 +69,10 @@ the windows of rules end are left out, unless --all or --type asks for them.`,
 func (a *app) event(m bus.Msg, typ string, all bool) error {
 	e, err := bus.DecodeEvent(m.Header, m.Data)
 	if err != nil {
-		if typ == "" && !a.json {
+		if typ == "" && a.json {
+			return a.line(map[string]any{"seq": m.Seq, "received": m.Time, "subject": m.Subject, "error": err.Error()})
+		}
+		if typ == "" {
 			a.printf("%8d  %s  cannot be read: %s\n", m.Seq, stamp(m.Time), proc.Printable(err.Error()))
 		}
 		return nil

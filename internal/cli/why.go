@@ -202,12 +202,16 @@ func (w why) find(ctx context.Context, name, source string) (stored, []uint64, e
 	var found []stored
 	seq, _ := strconv.ParseUint(name, 10, 64)
 	var bySeq *stored
+	var unreadable error
 	for m, err := range w.bus.Tail(ctx, bus.StreamEvents, bus.AllEvents, bus.TailOptions{}) {
 		if err != nil {
 			return stored{}, nil, err
 		}
 		e, err := bus.DecodeEvent(m.Header, m.Data)
 		if err != nil {
+			if m.Seq == seq {
+				unreadable = fmt.Errorf("event %d, on %s, cannot be read, so that no rule has judged it: %w", seq, m.Subject, err)
+			}
 			continue
 		}
 		s := stored{Event: e, seq: m.Seq, subject: m.Subject, at: m.Time}
@@ -220,6 +224,9 @@ func (w why) find(ctx context.Context, name, source string) (stored, []uint64, e
 	}
 	if len(found) == 0 && bySeq != nil {
 		return *bySeq, nil, nil
+	}
+	if len(found) == 0 && unreadable != nil {
+		return stored{}, nil, unreadable
 	}
 	if len(found) == 0 {
 		from := ""

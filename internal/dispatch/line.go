@@ -122,7 +122,7 @@ func (it *item) judge() {
 	e, err := bus.DecodeEvent(it.msg.Headers(), it.msg.Data())
 	if err != nil {
 		// It stays on the stream for people to look at; no rule can judge it.
-		it.logger().Error("event cannot be read", slog.Any("err", err))
+		it.logger().Error("event cannot be read, no rule judges it", slog.String("subject", it.msg.Subject()), slog.Any("err", err))
 		it.settle = it.msg.Term
 		return
 	}

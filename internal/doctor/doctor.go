@@ -74,6 +74,7 @@ func Examine(ctx context.Context, b *bus.Bus, o Options) []Finding {
 		{"rules", e.rules},
 		{"content", e.content},
 		{"events", e.events},
+		{"unreadable", e.unreadable},
 		{"jobs", e.running},
 		{"runners", e.runners},
 		{"queues", e.queues},

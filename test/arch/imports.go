@@ -35,10 +35,12 @@ var imports = map[string][]string{
 	"internal/rulebook":          {"internal/strictyaml"},
 	"internal/repo":              {"internal/content"},
 	"internal/source":            {"events"},
+	"internal/source/program":    {"events", "internal/source", "internal/strictyaml"},
 	"internal/source/sourcetest": {"events", "internal/source"},
 	"internal/source/webhook":    {"events", "internal/proc", "internal/strictyaml"},
 	"internal/source/schedule":   {"events", "internal/source", "internal/strictyaml"},
 	"internal/source/files":      {"events", "internal/source", "internal/strictyaml"},
+	"internal/source/subject":    {"events", "internal/bus", "internal/proc", "internal/source", "internal/strictyaml"},
 	"internal/web":               {"events", "internal/bus", "internal/queue"},
 	"internal/source/release": {
 		"events", "internal/proc", "internal/releases", "internal/source", "internal/strictyaml",

@@ -95,6 +95,14 @@ var runTypes = map[string]func(*rapid.T) any{
 			Reason: text.Draw(t, "reason"), Attempts: uint64(count.Draw(t, "attempts")), At: when.Draw(t, "at"),
 		}
 	},
+	events.TypeDeliveryFailed: func(t *rapid.T) any {
+		return events.DeliveryFailed{
+			Subscription: text.Draw(t, "subscription"), ID: text.Draw(t, "id"), Source: text.Draw(t, "source"),
+			Type: text.Draw(t, "type"), Reason: text.Draw(t, "reason"), Attempts: uint64(count.Draw(t, "attempts")),
+			At: when.Draw(t, "at"), Missed: uint64(count.Draw(t, "missed")), From: uint64(count.Draw(t, "from")),
+			To: uint64(count.Draw(t, "to")),
+		}
+	},
 }
 
 // Whatever we put into the data fits the published schema, and readers get back

@@ -176,6 +176,15 @@ func AllOfClass(class, prefix string) string {
 	return subject + ">"
 }
 
+// EventsOf selects the events of every class that are of a type, or with ".*" at the
+// end of on, of the types below it.
+func EventsOf(on string) string {
+	if prefix, ok := strings.CutSuffix(on, ".*"); ok {
+		return prefixEvents + "*." + dotted(prefix) + ".>"
+	}
+	return prefixEvents + "*." + dotted(on)
+}
+
 // DecisionSubject is where the decisions of a rule are: decision.<rule>.
 func DecisionSubject(rule string) string { return prefixDecision + Token(rule) }
 

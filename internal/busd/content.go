@@ -14,6 +14,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/content"
+	"github.com/jet-bus/jet-bus/internal/deliver"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/ordered"
@@ -27,6 +28,7 @@ type loaded struct {
 	dispatch.Content
 	bundle  content.Bundle
 	targets *notify.Targets
+	subs    *deliver.Subscriptions
 }
 
 // contentSource is where content comes from, and what has become of it.
@@ -194,10 +196,11 @@ func judge(ctx context.Context, bundle content.Bundle) (loaded, error) {
 	}
 	found, plansErr := plans.Read(ctx, unpacked, l.Set)
 	targets, targetsErr := notify.Read(os.DirFS(unpacked), l.Set)
-	if err := errors.Join(plansErr, targetsErr); err != nil {
+	subs, subsErr := deliver.Read(os.DirFS(unpacked))
+	if err := errors.Join(plansErr, targetsErr, subsErr); err != nil {
 		return l, err
 	}
-	l.targets = targets
+	l.targets, l.subs = targets, subs
 	l.Hosts = found.Hosts
 	return l, nil
 }

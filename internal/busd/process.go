@@ -16,6 +16,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/control"
+	"github.com/jet-bus/jet-bus/internal/deliver"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/ordered"
@@ -39,6 +40,7 @@ type Process struct {
 	server     *busserver.Server
 	dispatcher *dispatch.Dispatcher
 	notifier   *notify.Sender
+	deliverer  *deliver.Deliverer
 	evaluator  *ordered.Evaluator
 	runnerBus  *bus.Bus
 	runner     *runner.Runner
@@ -135,6 +137,8 @@ func (p *Process) startServer(ctx context.Context) error {
 	p.dispatcher = dispatch.New(p.Bus, p.Queue, p.o.Lease, p.log)
 	p.dispatcher.Name = p.o.Name
 	p.notifier = notify.NewSender(p.Bus, p.log)
+	p.deliverer = deliver.New(p.Bus, p.log)
+	p.deliverer.By, p.deliverer.Sole = p.o.Name, p.server != nil
 	p.evaluator = ordered.New(p.Bus, p.Queue, p.log)
 	p.evaluator.Name, p.evaluator.Fetch = p.o.Name, p.fetch
 	p.evaluator.Notify = p.notify
@@ -274,7 +278,7 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 16)
+	errs := make(chan error, 24)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -295,6 +299,8 @@ func (p *Process) Run(ctx context.Context) error {
 	alone("hand events out again", "redeliver", p.dispatcher.Redeliver)
 	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
 	start("send notifications", p.whileSound("send notifications", p.notifier.Run))
+	start("deliver events", p.whileSound("deliver events", p.deliverer.Run))
+	alone("deliver batches", "batches", p.deliverer.RunBatches)
 	start("serve webhooks", p.serveHTTP)
 	start("look for newer content", p.keepContent)
 	start("look for newer webhooks", p.keepHooks)

@@ -38,6 +38,9 @@ func (p *Process) use(ctx context.Context, c loaded) error {
 	if err := p.dispatcher.Use(ctx, c.Content); err != nil {
 		return err
 	}
+	if err := p.deliverer.Use(ctx, c.subs); err != nil {
+		return err
+	}
 	p.notifier.Use(c.targets)
 	p.evaluator.Use(c.Content)
 	p.contents.inForce = c.Content

@@ -24,6 +24,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/busd"
 	"github.com/jet-bus/jet-bus/internal/control"
+	"github.com/jet-bus/jet-bus/internal/deliver"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/queue"
 )
@@ -63,7 +64,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"envsubst": envsubst, "bus": startBus, "reload": reload, "released": released, "forge": forge, "judged": judged, "job": job, "lines": lines,
-			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "ticked": ticked, "appears": appears,
+			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "fares": fares, "ticked": ticked, "appears": appears,
 		},
 	})
 }
@@ -189,6 +190,15 @@ func judged(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 		done, err := dispatch.Judged(ctx, b)
 		return done >= s.CachedInfo().State.LastSeq, err
+	})
+}
+
+// fares waits until a subscription is known to be in a state.
+func fares(ts *testscript.TestScript, _ bool, args []string) {
+	b := theBus(ts).Bus
+	until(ts, "for subscription "+args[0]+" to be "+args[1], func(ctx context.Context) (bool, error) {
+		all, err := deliver.List(ctx, b)
+		return slices.ContainsFunc(all, func(s deliver.Status) bool { return s.Name == args[0] && s.State.State == args[1] }), err
 	})
 }
 

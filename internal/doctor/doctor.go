@@ -79,6 +79,7 @@ func Examine(ctx context.Context, b *bus.Bus, o Options) []Finding {
 		{"runners", e.runners},
 		{"queues", e.queues},
 		{"notify", e.notifications},
+		{"delivery", e.subscriptions},
 		{"paused", e.paused},
 	} {
 		e.check = c.name

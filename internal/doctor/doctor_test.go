@@ -105,6 +105,7 @@ func TestBare(t *testing.T) {
 	want(t, found, "runners", Warning, "none is alive")
 	want(t, found, "queues", Warning, "none yet")
 	want(t, found, "notify", OK, "none waits to be sent")
+	want(t, found, "delivery", OK, "there are none")
 	want(t, found, "paused", OK, "no rule and no queue is")
 	if n := Count(found, Fault); n != 2 {
 		t.Errorf("%d faults, want 2", n)

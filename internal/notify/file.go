@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/jet-bus/jet-bus/internal/outbound"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -79,18 +80,19 @@ func timeout(at strictyaml.Pos, given *time.Duration, otherwise time.Duration) (
 // fill checks a webhook and takes it over. No fault shows the URL.
 func (d webhookDoc) fill(w *webhook) error {
 	var errs []error
-	w.tokenFile, w.urlFile = d.TokenFile, d.URLFile
+	w.tokenFile = d.TokenFile
+	w.to = outbound.Address{File: d.URLFile, Secret: d.TokenFile != ""}
 	w.method = cmp.Or(d.Method, http.MethodPost)
 	w.body = body(cmp.Or(d.Body, string(bodyJSON)))
 	w.headers = make(http.Header)
 	if (d.URL == "") == (d.URLFile == "") {
 		errs = append(errs, d.Errorf("a webhook needs either a url or a url_file"))
 	} else if d.URL != "" {
-		u, err := parseURL(d.URL, d.TokenFile != "")
+		u, err := outbound.ParseURL(d.URL, d.TokenFile != "")
 		if err != nil {
 			errs = append(errs, d.Pos.Wrap(err))
 		}
-		w.url = u
+		w.to.URL = u
 	}
 	errs = append(errs, absolute(d.Pos, "url_file", d.URLFile), absolute(d.Pos, "token_file", d.TokenFile))
 	if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, w.method) {
@@ -100,24 +102,13 @@ func (d webhookDoc) fill(w *webhook) error {
 		errs = append(errs, d.Errorf("body must be json, slack or text, not %q", w.body))
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
-		switch key := http.CanonicalHeaderKey(name); {
-		case key == "Authorization":
-			errs = append(errs, d.Errorf("headers: Authorization is a secret; put the token into a file, and name that as token_file"))
-		case slices.Contains([]string{"Content-Length", "Content-Type", "Host", headerID, "Transfer-Encoding", "Connection"}, key):
-			errs = append(errs, d.Errorf("headers: %s is set by jet-bus itself", key))
-		case name == "" || strings.ContainsFunc(name, notInToken) || strings.ContainsFunc(d.Headers[name], notInLine):
-			errs = append(errs, d.Errorf("headers: %q is no name of a header, or its value has control characters", name))
-		default:
-			w.headers.Set(name, d.Headers[name])
+		if err := outbound.CheckHeader(name, d.Headers[name], headerID); err != nil {
+			errs = append(errs, d.Pos.Wrap(err))
+			continue
 		}
+		w.headers.Set(name, d.Headers[name])
 	}
 	return errors.Join(errs...)
-}
-
-// notInToken tells what the name of a header cannot have.
-func notInToken(r rune) bool {
-	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 func notInLine(r rune) bool { return unicode.IsControl(r) || r > unicode.MaxASCII }
@@ -149,7 +140,7 @@ func (d emailDoc) fill(e *email) error {
 	switch e.tls {
 	case startTLS, implicitTLS:
 	case noTLS:
-		if d.User != "" && !loopback(host) {
+		if d.User != "" && !outbound.Loopback(host) {
 			errs = append(errs, d.Errorf("tls: none would send the password in the clear; use starttls or implicit, or leave out user"))
 		}
 	default:

@@ -40,7 +40,7 @@ targets:
 	}
 	ops, night := got.byName["ops"], got.byName["night"]
 	if ops.timeout != 5*time.Second || ops.webhook.body != bodySlack || ops.webhook.method != "POST" ||
-		ops.webhook.url.String() != "https://hooks.example.com/x" || ops.webhook.headers.Get("X-Env") != "prod" {
+		ops.webhook.to.URL.String() != "https://hooks.example.com/x" || ops.webhook.headers.Get("X-Env") != "prod" {
 		t.Errorf("ops: %+v", ops.webhook)
 	}
 	if got.byName["put"].timeout != webhookTimeout || got.byName["put"].webhook.body != bodyJSON {

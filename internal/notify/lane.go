@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/jet-bus/jet-bus/internal/outbound"
 )
 
 // lane sends the messages for one target.
@@ -135,19 +137,19 @@ func (l *lane) deal(ctx context.Context, msg jetstream.Msg) {
 		_ = msg.Nak()
 		return
 	}
-	what := known(err)
-	delay := max(l.backoff(meta.NumDelivered), min(what.after, l.most))
-	if what.after > 0 {
-		l.hold(min(what.after, l.most))
+	what := outbound.Known(err)
+	delay := max(l.backoff(meta.NumDelivered), min(what.After, l.most))
+	if what.After > 0 {
+		l.hold(min(what.After, l.most))
 	}
 	age := time.Since(meta.Timestamp)
-	if !what.final && age+delay <= l.until {
+	if !what.Final && age+delay <= l.until {
 		log.Warn("notification not sent, it is tried again", slog.Duration("in", delay), slog.Any("err", err))
 		l.later(msg, delay)
 		return
 	}
 	reason := err.Error()
-	if !what.final {
+	if !what.Final {
 		reason = fmt.Sprintf("given up after %s: %s", age.Round(time.Second), reason)
 	}
 	l.giveUp(work, msg, m, meta.NumDelivered, reason)

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/outbound"
 )
 
 const (
@@ -97,7 +98,7 @@ func (s *Sender) Use(t *Targets) {
 	}
 	for _, name := range t.Names() {
 		for _, file := range t.byName[name].secrets() {
-			if _, err := secret(file); err != nil {
+			if _, err := outbound.Secret(file); err != nil {
 				s.log.Warn("a target of notifications cannot be reached yet", slog.String("target", name), slog.Any("err", err))
 			}
 		}
@@ -120,7 +121,7 @@ func (s *Sender) names() []string {
 // Run sends until ctx ends. What is being sent then has a few seconds to come to an
 // end, and is given back otherwise. It outlasts a bus that is away for a while.
 func (s *Sender) Run(ctx context.Context) error {
-	defer s.wire.http.CloseIdleConnections()
+	defer s.wire.client.Close()
 	lanes := make(map[string]*running)
 	defer func() {
 		for _, r := range lanes {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/jet-bus/jet-bus/internal/outbound"
 )
 
 // maxRecipients bounds the addresses of one target.
@@ -39,11 +41,11 @@ type email struct {
 func (e *email) send(ctx context.Context, via *wire, m Message) error {
 	data, err := e.compose(m)
 	if err != nil {
-		return final(err)
+		return outbound.Final(err)
 	}
 	var password string
 	if e.user != "" {
-		if password, err = secret(e.passwordFile); err != nil {
+		if password, err = outbound.Secret(e.passwordFile); err != nil {
 			return err
 		}
 	}
@@ -118,11 +120,11 @@ func (e *email) hand(ctx context.Context, c *smtp.Client, data []byte) error {
 	}
 	if len(refused) == len(e.to) {
 		for _, err := range refused {
-			if !known(err).final {
+			if !outbound.Known(err).Final {
 				return err
 			}
 		}
-		return final(errors.Join(refused...))
+		return outbound.Final(errors.Join(refused...))
 	}
 	w, err := c.Data()
 	if err != nil {
@@ -136,7 +138,7 @@ func (e *email) hand(ctx context.Context, c *smtp.Client, data []byte) error {
 	}
 	_ = c.Quit() // it has the message
 	if len(refused) > 0 {
-		return final(fmt.Errorf("sent to the others, but: %w", errors.Join(refused...)))
+		return outbound.Final(fmt.Errorf("sent to the others, but: %w", errors.Join(refused...)))
 	}
 	return nil
 }
@@ -153,7 +155,7 @@ func (e *email) failed(ctx context.Context, what string, err error) error {
 	}
 	err = fmt.Errorf("%s %s: it answers %d %s", what, e.server, t.Code, line(t.Msg))
 	if t.Code >= 500 {
-		return final(err)
+		return outbound.Final(err)
 	}
 	return err
 }
@@ -172,7 +174,7 @@ type loginAuth struct{ user, password string }
 
 // Start implements [smtp.Auth].
 func (a *loginAuth) Start(server *smtp.ServerInfo) (string, []byte, error) {
-	if !server.TLS && !loopback(server.Name) {
+	if !server.TLS && !outbound.Loopback(server.Name) {
 		return "", nil, errors.New("the connection is not encrypted")
 	}
 	return "LOGIN", nil, nil

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/outbound"
 )
 
 // mailTo is a target at a server.
@@ -94,8 +96,8 @@ func TestEmailRefused(t *testing.T) {
 			to := mailTo(t, s, startTLS, "a@example.com", "b@example.com")
 			to.email.user, to.email.passwordFile = "jet", secretFile(t, "s3cret")
 			err := to.send(t.Context(), newWire(s.roots), message())
-			if err == nil || !strings.Contains(err.Error(), tt.want) || known(err).final != tt.final {
-				t.Errorf("final %v, %v; want %v, %q", known(err).final, err, tt.final, tt.want)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || outbound.Known(err).Final != tt.final {
+				t.Errorf("final %v, %v; want %v, %q", outbound.Known(err).Final, err, tt.final, tt.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("shows a secret: %v", err)
@@ -110,7 +112,7 @@ func TestEmailRefused(t *testing.T) {
 		for _, mode := range []tlsMode{startTLS, implicitTLS} {
 			s := startMail(t, func(s *mailServer) { s.implicit = mode == implicitTLS })
 			err := mailTo(t, s, mode, "a@example.com").send(t.Context(), newWire(nil), message())
-			if err == nil || known(err).final || !strings.Contains(err.Error(), "certificate") {
+			if err == nil || outbound.Known(err).Final || !strings.Contains(err.Error(), "certificate") {
 				t.Errorf("%s: %v", mode, err)
 			}
 		}

@@ -61,7 +61,7 @@ func (t *target) send(ctx context.Context, w *wire, m Message) error {
 func (t *target) secrets() []string {
 	var files []string
 	if t.webhook != nil {
-		files = []string{t.webhook.tokenFile, t.webhook.urlFile}
+		files = []string{t.webhook.tokenFile, t.webhook.to.File}
 	} else {
 		files = []string{t.email.passwordFile}
 	}

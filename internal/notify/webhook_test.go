@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jet-bus/jet-bus/internal/outbound"
 )
 
 var when = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -41,14 +43,14 @@ func hookTo(t *testing.T, addr string, b body) *target {
 		t.Fatal(err)
 	}
 	return &target{name: "ops", timeout: 5 * time.Second, webhook: &webhook{
-		target: "ops", url: u, method: http.MethodPost, headers: http.Header{"X-Env": {"prod"}}, body: b,
+		target: "ops", to: outbound.Address{URL: u}, method: http.MethodPost, headers: http.Header{"X-Env": {"prod"}}, body: b,
 	}}
 }
 
 // sent makes an attempt with a wire of its own.
 func sent(t *testing.T, w *wire, to *target, m Message) error {
 	t.Helper()
-	defer w.http.CloseIdleConnections()
+	defer w.client.Close()
 	return to.send(t.Context(), w, m)
 }
 
@@ -151,14 +153,14 @@ func TestAnswers(t *testing.T) {
 		if err == nil {
 			continue
 		}
-		if k := known(err); k.final != tt.final || !tt.final && k.after != tt.after {
-			t.Errorf("%d: final %v, after %s", tt.code, k.final, k.after)
+		if k := outbound.Known(err); k.Final != tt.final || !tt.final && k.After != tt.after {
+			t.Errorf("%d: final %v, after %s", tt.code, k.Final, k.After)
 		}
 		if strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), s.URL) {
 			t.Errorf("%d: %v", tt.code, err)
 		}
 	}
-	if got := retryAfter(when.Add(time.Minute).Format(http.TimeFormat), when); got != time.Minute {
+	if got := outbound.RetryAfter(when.Add(time.Minute).Format(http.TimeFormat), when); got != time.Minute {
 		t.Errorf("a date a minute on gives %s", got)
 	}
 }
@@ -174,7 +176,7 @@ func TestRedirect(t *testing.T) {
 	to := hookTo(t, s.URL, bodyJSON)
 	to.webhook.tokenFile = secretFile(t, "t0ken")
 	err := sent(t, newWire(nil), to, message())
-	if err == nil || reached || known(err).final || !strings.Contains(err.Error(), "308") {
+	if err == nil || reached || outbound.Known(err).Final || !strings.Contains(err.Error(), "308") {
 		t.Errorf("reached %v, %v", reached, err)
 	}
 }
@@ -208,16 +210,16 @@ func TestNoSecretInErrors(t *testing.T) {
 		"world":          {hook(func(w *webhook) { w.tokenFile = world }), "can be read by others"},
 		"two lines":      {hook(func(w *webhook) { w.tokenFile = secretFile(t, "s3cret\ns3cret2") }), "more than one line"},
 		"empty":          {hook(func(w *webhook) { w.tokenFile = secretFile(t, "\n") }), "is empty"},
-		"url in file":    {hook(func(w *webhook) { w.url, w.urlFile = nil, secretFile(t, gone.URL+"/s3cret") }), "refused"},
+		"url in file":    {hook(func(w *webhook) { w.to.URL, w.to.File = nil, secretFile(t, gone.URL+"/s3cret") }), "refused"},
 		"bad url in file": {
-			hook(func(w *webhook) { w.url, w.urlFile = nil, secretFile(t, "s3cret://x y") }), "the url is not one such as",
+			hook(func(w *webhook) { w.to.URL, w.to.File = nil, secretFile(t, "s3cret://x y") }), "the url is not one such as",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tt.to.timeout = 300 * time.Millisecond
 			err := sent(t, newWire(nil), tt.to, message())
-			if err == nil || known(err).final {
+			if err == nil || outbound.Known(err).Final {
 				t.Fatalf("got %v", err)
 			}
 			if strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), tt.want) {

@@ -4,41 +4,22 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net"
-	"net/http"
-	"strings"
-	"time"
-	"unicode"
 
-	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/outbound"
 )
 
 // wire is what messages are sent with.
 type wire struct {
-	http *http.Client
-	dial net.Dialer
+	client *outbound.Client
+	dial   net.Dialer
 	// roots are whom certificates must come from; nil for those that the system trusts.
 	roots *x509.CertPool
 }
 
-// newWire returns a wire that verifies certificates, follows no redirect and uses
-// the proxy of the environment.
+// newWire returns a wire that verifies certificates.
 func newWire(roots *x509.CertPool) *wire {
-	w := &wire{roots: roots}
-	w.http = &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           w.dial.DialContext,
-			TLSClientConfig:       w.tls(""),
-			ForceAttemptHTTP2:     true,
-			MaxIdleConnsPerHost:   atOnce,
-			IdleConnTimeout:       time.Minute,
-			ExpectContinueTimeout: time.Second,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return w
+	return &wire{client: outbound.NewClient(roots, atOnce), roots: roots}
 }
 
 func (w *wire) tls(host string) *tls.Config {
@@ -49,24 +30,7 @@ func (w *wire) tls(host string) *tls.Config {
 func (w *wire) connect(ctx context.Context, addr string) (net.Conn, func() bool, error) {
 	conn, err := w.dial.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, nil, bare(ctx, err)
+		return nil, nil, outbound.Bare(ctx, err)
 	}
 	return conn, context.AfterFunc(ctx, func() { _ = conn.Close() }), nil
-}
-
-// secret reads a secret of one line from a file. It is read for each message: who
-// changes it need not tell jet-bus.
-func secret(file string) (string, error) {
-	data, err := proc.ReadSecret(file)
-	if err != nil {
-		return "", err
-	}
-	s := strings.TrimSpace(string(data))
-	switch {
-	case s == "":
-		return "", fmt.Errorf("secret file %s is empty", file)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return "", fmt.Errorf("secret file %s has more than one line", file)
-	}
-	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -110,6 +111,16 @@ func checkText(name, text string) error {
 		return fmt.Errorf("attribute %s has a control character", name)
 	}
 	return nil
+}
+
+// Depth returns how many rules in a row caused e, as [ExtDepth] says; 0 if none did,
+// or if the attribute is no such number.
+func Depth(e Event) int {
+	n, err := strconv.Atoi(Extension(e, ExtDepth))
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
 }
 
 // Extension returns the extension attribute called name as text, or "" if the

@@ -31,6 +31,7 @@ const (
 	TypeJobFailed    = "dev.jet-bus.job.failed.v1"
 	TypeJobCancelled = "dev.jet-bus.job.cancelled.v1"
 	TypeJobTimedOut  = "dev.jet-bus.job.timed_out.v1"
+	TypeJobSkipped   = "dev.jet-bus.job.skipped.v1"
 	TypeJobLost      = "dev.jet-bus.job.lost.v1"
 	TypeJobDead      = "dev.jet-bus.job.dead.v1"
 
@@ -212,12 +213,13 @@ func Types() []TypeInfo {
 		{Type: TypeTaskRetrying, Doc: "A task failed on a host and is going to be tried again."},
 		{Type: TypePlayFinished, Doc: "A play is over."},
 		{Type: TypeRunFinished, Doc: "A run of playbooks is over, with how each host fared."},
-		{Type: TypeJobQueued, Doc: "A job was stored and waits for a runner."},
+		{Type: TypeJobQueued, Doc: "A job waits: for a runner, for its turn, or for somebody's approval."},
 		{Type: TypeJobStarted, Doc: "A runner claimed a job and begins an attempt."},
 		{Type: TypeJobSucceeded, Doc: "A job's playbooks ran without a failed host."},
 		{Type: TypeJobFailed, Doc: "A job ended with a failure and will not be tried again."},
 		{Type: TypeJobCancelled, Doc: "A job was cancelled and its work has stopped."},
 		{Type: TypeJobTimedOut, Doc: "A job took longer than its timeout and was stopped."},
+		{Type: TypeJobSkipped, Doc: "A job was not run, since another one with its concurrency key was there."},
 		{Type: TypeJobLost, Doc: "A runner stopped reporting while it held a job."},
 		{Type: TypeJobDead, Doc: "A job used up its attempts and was put aside."},
 		{Type: TypeRuleFired, Doc: "A rule matched an event and made its jobs."},

@@ -152,7 +152,7 @@ func compareMembers(t *testing.T, schema map[string]any, typ reflect.Type) {
 	for field := range typ.Fields() {
 		name, opts, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names = append(names, name)
-		if opts != "omitempty" {
+		if opts != "omitempty" && opts != "omitzero" {
 			required = append(required, name)
 		}
 	}

@@ -79,6 +79,10 @@ const (
 	// KeyRefused begins the keys of the content that was refused last, one for each
 	// jet-bus: refused.<name>.
 	KeyRefused = "refused"
+	// KeyJobEvents is the key of how far jobs have been told of as events.
+	KeyJobEvents = "job-events"
+	// KeyRuleEvents is the key of how far the decisions of rules have been.
+	KeyRuleEvents = "job-events.decisions"
 	// ConsumerDispatch is the consumer on EVENTS that hands events to the rules.
 	ConsumerDispatch = "dispatch"
 	// AllStates selects the states of all jobs on RUNS.

@@ -18,6 +18,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/deliver"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/jobevent"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/ordered"
 	"github.com/jet-bus/jet-bus/internal/proc"
@@ -42,6 +43,7 @@ type Process struct {
 	notifier   *notify.Sender
 	deliverer  *deliver.Deliverer
 	evaluator  *ordered.Evaluator
+	jobEvents  *jobevent.Follower
 	runnerBus  *bus.Bus
 	runner     *runner.Runner
 	listener   net.Listener
@@ -142,6 +144,7 @@ func (p *Process) startServer(ctx context.Context) error {
 	p.evaluator = ordered.New(p.Bus, p.Queue, p.log)
 	p.evaluator.Name, p.evaluator.Fetch = p.o.Name, p.fetch
 	p.evaluator.Notify = p.notify
+	p.jobEvents = jobevent.New(p.Bus, p.log)
 	return nil
 }
 
@@ -297,6 +300,7 @@ func (p *Process) Run(ctx context.Context) error {
 	alone("resume rules", "resume", p.dispatcher.CatchUp)
 	alone("judge ordered rules", "rules", p.evaluator.Run)
 	alone("hand events out again", "redeliver", p.dispatcher.Redeliver)
+	alone("tell of jobs", "job-events", p.jobEvents.Run)
 	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
 	start("send notifications", p.whileSound("send notifications", p.notifier.Run))
 	start("deliver events", p.whileSound("deliver events", p.deliverer.Run))

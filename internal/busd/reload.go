@@ -35,12 +35,17 @@ func (p *Process) use(ctx context.Context, c loaded) error {
 	if err := content.Put(ctx, store, c.bundle); err != nil {
 		return err
 	}
+	end, err := p.jobEvents.End(ctx) // before any job by these rules
+	if err != nil {
+		return err
+	}
 	if err := p.dispatcher.Use(ctx, c.Content); err != nil {
 		return err
 	}
 	if err := p.deliverer.Use(ctx, c.subs); err != nil {
 		return err
 	}
+	p.jobEvents.Want("rules", c.Set.Wants, end)
 	p.notifier.Use(c.targets)
 	p.evaluator.Use(c.Content)
 	p.contents.inForce = c.Content

@@ -36,7 +36,7 @@ func Job(c Content, v rules.Verdict, e events.Event, seq uint64) queue.Job {
 		ID:            queue.ID(e.Source(), e.ID(), v.Rule.Name, ""),
 		Rule:          v.Rule.Name,
 		RuleSet:       c.Set.Digest(),
-		Event:         &queue.EventRef{Source: e.Source(), ID: e.ID(), Type: e.Type(), Seq: seq},
+		Event:         &queue.EventRef{Source: e.Source(), ID: e.ID(), Type: e.Type(), Seq: seq, Depth: events.Depth(e)},
 		CorrelationID: correlation,
 		Bundle:        c.Bundle,
 		Playbook:      a.Playbook,

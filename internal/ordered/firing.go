@@ -82,7 +82,7 @@ func (f *fold) firing(ctx context.Context, s step, d rules.Decision) (*firing, e
 	if err != nil {
 		return nil, err
 	}
-	x.Record.Event = c.ref
+	x.Record.Event, x.Record.Correlation = c.ref, c.correlation
 	x.work(s.content, d, c)
 	if hold {
 		f.hold(x)
@@ -199,8 +199,7 @@ func (f *fold) cause(ctx context.Context, s step, d rules.Decision) (cause, erro
 	if c.correlation == "" {
 		c.correlation = e.ID()
 	}
-	c.depth, _ = strconv.Atoi(events.Extension(e, events.ExtDepth)) // none: no rule caused it
-	c.depth = min(max(c.depth, 0), rules.MaxDepth)
+	c.depth = min(events.Depth(e), rules.MaxDepth)
 	return c, nil
 }
 
@@ -232,7 +231,7 @@ func (f *fold) member(ctx context.Context, m rules.Member) (e events.Event, err 
 }
 
 func ref(e events.Event, seq uint64) *queue.EventRef {
-	return &queue.EventRef{Source: e.Source(), ID: e.ID(), Type: e.Type(), Seq: seq}
+	return &queue.EventRef{Source: e.Source(), ID: e.ID(), Type: e.Type(), Seq: seq, Depth: events.Depth(e)}
 }
 
 // failed notes that a part of a firing will never be done.

@@ -32,9 +32,12 @@ type Record struct {
 	At  time.Time `json:"at"`
 	// Event is what the job refers to: the event that decided or, where time did,
 	// the last one in the window. It is nil if there is none.
-	Event  *queue.EventRef `json:"event,omitempty"`
-	Key    string          `json:"key,omitempty"`
-	Window *Window         `json:"window,omitempty"`
+	Event *queue.EventRef `json:"event,omitempty"`
+	// Correlation is the chain that this event belongs to, of a firing.
+	Correlation string `json:"correlation_id,omitempty"`
+
+	Key    string  `json:"key,omitempty"`
+	Window *Window `json:"window,omitempty"`
 
 	// What the firing did: the job's id, the ids of the events published, the facts
 	// set (null for one taken away; a long value is left out), and the ids of the

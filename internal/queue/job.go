@@ -120,6 +120,8 @@ type EventRef struct {
 	Type   string `json:"type"`
 	// Seq is the event's sequence on the EVENTS stream.
 	Seq uint64 `json:"seq"`
+	// Depth is how many rules in a row caused the event; see [events.ExtDepth].
+	Depth int `json:"depth,omitempty"`
 }
 
 // Job is the record of one job, whole in every revision.

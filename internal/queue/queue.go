@@ -152,6 +152,10 @@ func (q *Queue) Get(ctx context.Context, id string) (Record, error) {
 	return record(m)
 }
 
+// Decode reads a message on the states of jobs, see [bus.AllStates]. What cannot be
+// read is an error that wraps [ErrUnreadable].
+func Decode(m bus.Msg) (Record, error) { return record(m) }
+
 func record(m bus.Msg) (Record, error) {
 	r := Record{Rev: m.Seq}
 	err := decode(m.Data, &r.Job)

@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	},
 	"internal/dispatch":          {"events", "internal/bus", "internal/control", "internal/queue", "rules"},
 	"internal/ordered":           {"events", "internal/bus", "internal/control", "internal/dispatch", "internal/queue", "rules"},
+	"internal/jobevent":          {"events", "internal/bus", "internal/ordered", "internal/queue", "rules"},
 	"internal/content":           {},
 	"internal/rulebook":          {"internal/strictyaml"},
 	"internal/repo":              {"internal/content"},
@@ -47,6 +48,7 @@ var imports = map[string][]string{
 	"internal/source/schedule":   {"events", "internal/source", "internal/strictyaml"},
 	"internal/source/files":      {"events", "internal/source", "internal/strictyaml"},
 	"internal/source/subject":    {"events", "internal/bus", "internal/proc", "internal/source", "internal/strictyaml"},
+	"internal/source/backfill":   {"internal/proc", "internal/source"},
 	"internal/web":               {"events", "internal/bus", "internal/queue"},
 	"internal/source/release": {
 		"events", "internal/proc", "internal/releases", "internal/source", "internal/strictyaml",
@@ -89,6 +91,9 @@ var imports = map[string][]string{
 		"internal/deliver", "internal/dispatch", "internal/hosts", "internal/notify", "internal/ordered", "internal/plans",
 		"internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
 		"internal/source/webhook", "internal/web", "modules", "rules",
+		"internal/dispatch", "internal/hosts", "internal/jobevent", "internal/notify", "internal/ordered",
+		"internal/plans", "internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
+		"internal/source/webhook", "internal/strictyaml", "internal/web", "modules", "rules",
 	},
 	"internal/runner": {
 		"engine", "engine/conn", "engine/conn/pool", "engine/inventory", "internal/access", "internal/bus",

@@ -1,0 +1,12 @@
+// Package backfill finds the deliveries of a webhook that GitHub could not make, and
+// asks for them again. GitHub tries a delivery once: what it sends while jet-bus is away
+// is lost, unless somebody has it sent again within three days.
+//
+// The list of deliveries tells them by a guid, which a repetition has in common with
+// the first attempt. One without any attempt that was answered with 2xx is asked for
+// again, the oldest first, one after the other, three times at the most. A delivery that
+// arrives twice is one event, since its id follows from the guid or from what it tells.
+//
+// Each hook is a [source.Source]; it publishes nothing, the deliveries come in by the
+// webhook itself.
+package backfill

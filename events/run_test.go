@@ -103,6 +103,18 @@ var runTypes = map[string]func(*rapid.T) any{
 			To: uint64(count.Draw(t, "to")),
 		}
 	},
+	events.TypeSourceFailed: func(t *rapid.T) any {
+		return events.SourceFailed{
+			Source: text.Draw(t, "source"), Kind: text.Draw(t, "kind"), Error: text.Draw(t, "error"),
+			Failures: uint64(count.Draw(t, "failures")), Since: when.Draw(t, "since"),
+		}
+	},
+	events.TypeSourceRecovered: func(t *rapid.T) any {
+		return events.SourceRecovered{
+			Source: text.Draw(t, "source"), Kind: text.Draw(t, "kind"), Error: text.Draw(t, "error"),
+			Failures: uint64(count.Draw(t, "failures")), Since: when.Draw(t, "since"),
+		}
+	},
 }
 
 // Whatever we put into the data fits the published schema, and readers get back

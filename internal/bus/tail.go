@@ -122,7 +122,7 @@ func republished(stream, filter string) bool {
 		return strings.HasPrefix(filter, prefixEvents)
 	case StreamRuns:
 		return strings.HasPrefix(filter, prefixRun)
-	case "KV_" + BucketControl:
+	case "KV_" + BucketControl, "KV_" + BucketSources:
 		return true
 	}
 	return false

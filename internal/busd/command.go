@@ -32,7 +32,7 @@ type flags struct {
 	nats, creds, ca        string
 	replicas               int
 	insecure, dev, verbose bool
-	acceptLoss             bool
+	acceptLoss, allowExec  bool
 	maxStore               proc.Size
 	lease                  time.Duration
 	hosts                  hosts.Flags
@@ -81,6 +81,7 @@ Exit codes: 0 stopped as asked, 1 an error, 2 wrong usage.`,
 	f.bindExternal(cmd)
 	fl.DurationVar(&f.lease, "lease", 0, "how soon a runner that died is noticed (default 12s, with --nats 24s); change it with the runners stopped, they read it when they start")
 	fl.BoolVar(&f.acceptLoss, "accept-loss", false, "go on with a store that has lost what it had accepted; give it once, after reading what is lost")
+	fl.BoolVar(&f.allowExec, "allow-exec", false, "let content have sources that run programs on this machine, as the user of jet-bus")
 	fl.BoolVar(&f.dev, "dev", false, "run a runner in this process, and keep the state in a temporary directory unless --data says where")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	f.hosts.Bind(cmd)
@@ -92,7 +93,7 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	o := Options{
 		Data: cmp.Or(f.data, access.DataDir(env)), Listen: f.listen, HTTP: f.http,
 		TLSCert: f.cert, TLSKey: f.key, Insecure: f.insecure, MaxStore: int64(f.maxStore),
-		Lease: queue.Timing{Lease: f.lease}, AcceptLoss: f.acceptLoss,
+		Lease: queue.Timing{Lease: f.lease}, AcceptLoss: f.acceptLoss, AllowExec: f.allowExec,
 	}
 	switch f.durability {
 	case "power":

@@ -16,6 +16,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/content"
 	"github.com/jet-bus/jet-bus/internal/deliver"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/ordered"
 	"github.com/jet-bus/jet-bus/internal/plans"
@@ -29,12 +30,15 @@ type loaded struct {
 	bundle  content.Bundle
 	targets *notify.Targets
 	subs    *deliver.Subscriptions
+	sources *intake.Sources
 }
 
 // contentSource is where content comes from, and what has become of it.
 type contentSource struct {
 	dir  string     // the directory, empty if there is
 	repo *repo.Repo // the repository
+	// judge reads what is in a bundle.
+	judge judge
 	// pull asks for a look at once.
 	pull chan struct{}
 
@@ -64,7 +68,10 @@ func (e troubleError) Unwrap() error { return e.error }
 
 // newContentSource says where content comes from.
 func newContentSource(o Options) (*contentSource, error) {
-	c := &contentSource{dir: o.Content, pull: make(chan struct{}, 1)}
+	c := &contentSource{dir: o.Content, pull: make(chan struct{}, 1), judge: judge{kinds: o.Kinds, exec: o.AllowExec}}
+	if o.Kinds == nil {
+		c.judge.kinds = intake.All()
+	}
 	if o.Git != nil {
 		r := o.Git.Options
 		r.Dir = filepath.Join(o.Data, "content-git")
@@ -148,7 +155,7 @@ func (c *contentSource) load(ctx context.Context, mark string) (l loaded, err er
 			return l, err
 		}
 	}
-	l, err = load(ctx, dir)
+	l, err = c.judge.load(ctx, dir)
 	l.Origin = c.origin(mark)
 	return l, err
 }
@@ -165,8 +172,15 @@ func isDir(dir string) error {
 	return nil
 }
 
+// judge says what may be in content.
+type judge struct {
+	// kinds are those of sources, exec allows those that run programs.
+	kinds []intake.Kind
+	exec  bool
+}
+
 // load reads a content directory: its rules as one set, all of it as a bundle.
-func load(ctx context.Context, dir string) (loaded, error) {
+func (j judge) load(ctx context.Context, dir string) (loaded, error) {
 	if err := isDir(dir); err != nil {
 		return loaded{}, troubleError{err}
 	}
@@ -174,13 +188,13 @@ func load(ctx context.Context, dir string) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	return judge(ctx, bundle)
+	return j.bundle(ctx, bundle)
 }
 
-// judge reads what is in a bundle, so that what is in force and what runners get are
+// bundle reads what is in a bundle, so that what is in force and what runners get are
 // the same files even if somebody is editing them. All faults are reported, those of
 // playbooks and inventories too: a job that is bound to fail is better never made.
-func judge(ctx context.Context, bundle content.Bundle) (loaded, error) {
+func (j judge) bundle(ctx context.Context, bundle content.Bundle) (loaded, error) {
 	l := loaded{Content: dispatch.Content{Bundle: bundle.Digest}, bundle: bundle}
 	tmp, err := os.MkdirTemp("", "jet-bus-content-")
 	if err != nil {
@@ -197,10 +211,14 @@ func judge(ctx context.Context, bundle content.Bundle) (loaded, error) {
 	found, plansErr := plans.Read(ctx, unpacked, l.Set)
 	targets, targetsErr := notify.Read(os.DirFS(unpacked), l.Set)
 	subs, subsErr := deliver.Read(os.DirFS(unpacked))
-	if err := errors.Join(plansErr, targetsErr, subsErr); err != nil {
+	sources, sourcesErr := intake.Read(os.DirFS(unpacked), j.kinds)
+	if sourcesErr == nil && !j.exec {
+		sourcesErr = sources.Programs()
+	}
+	if err := errors.Join(plansErr, targetsErr, subsErr, sourcesErr); err != nil {
 		return l, err
 	}
-	l.targets, l.subs = targets, subs
+	l.targets, l.subs, l.sources = targets, subs, sources
 	l.Hosts = found.Hosts
 	return l, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/internal/repo"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
@@ -47,6 +48,10 @@ type Options struct {
 	Hooks         []webhook.Hook
 	HooksFile     string
 	HooksOptional bool
+	// AllowExec lets content have sources that run programs on this machine.
+	AllowExec bool
+	// Kinds are the kinds of sources that content may have; nil means all.
+	Kinds []intake.Kind
 	// Lease is the timing of the job queues; zero means the default.
 	Lease queue.Timing
 	// Runner, if set, is a runner in this process.

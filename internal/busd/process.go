@@ -18,6 +18,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/deliver"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/jobevent"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/ordered"
@@ -42,6 +43,7 @@ type Process struct {
 	dispatcher *dispatch.Dispatcher
 	notifier   *notify.Sender
 	deliverer  *deliver.Deliverer
+	intake     *intake.Supervisor
 	evaluator  *ordered.Evaluator
 	jobEvents  *jobevent.Follower
 	runnerBus  *bus.Bus
@@ -141,6 +143,8 @@ func (p *Process) startServer(ctx context.Context) error {
 	p.notifier = notify.NewSender(p.Bus, p.log)
 	p.deliverer = deliver.New(p.Bus, p.log)
 	p.deliverer.By, p.deliverer.Sole = p.o.Name, p.server != nil
+	p.intake = intake.New(p.Bus, p.log)
+	p.intake.By = p.o.Name
 	p.evaluator = ordered.New(p.Bus, p.Queue, p.log)
 	p.evaluator.Name, p.evaluator.Fetch = p.o.Name, p.fetch
 	p.evaluator.Notify = p.notify
@@ -206,7 +210,7 @@ func (p *Process) connect(ctx context.Context, role busserver.Role, name string)
 
 func (p *Process) startHTTP(ctx context.Context) error {
 	plain, lasting := p.publishers() //nolint:contextcheck // what it begins ends with the process
-	p.lasting = lasting
+	p.lasting, p.intake.Publish = lasting, lasting.PublishEvent
 	var err error
 	if p.receiver, err = webhook.New(nil, plain, p.log); err != nil {
 		return err
@@ -302,6 +306,7 @@ func (p *Process) Run(ctx context.Context) error {
 	alone("hand events out again", "redeliver", p.dispatcher.Redeliver)
 	alone("tell of jobs", "job-events", p.jobEvents.Run)
 	alone("sweep runs by hand", "hand", (&queue.HandSweeper{Queue: p.Queue}).Run)
+	alone("take in from sources", "sources", p.intake.Run)
 	start("send notifications", p.whileSound("send notifications", p.notifier.Run))
 	start("deliver events", p.whileSound("deliver events", p.deliverer.Run))
 	alone("deliver batches", "batches", p.deliverer.RunBatches)
@@ -335,7 +340,7 @@ func (p *Process) paused(ctx context.Context, tell func(rules, queues map[string
 		if err != nil {
 			return err
 		}
-		names := map[control.Kind]map[string]bool{control.Rule: {}, control.Queue: {}}
+		names := map[control.Kind]map[string]bool{control.Rule: {}, control.Queue: {}, control.Source: {}}
 		for _, pause := range all {
 			if pause.Holds() {
 				names[pause.Kind][pause.Name] = true

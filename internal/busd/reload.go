@@ -47,6 +47,7 @@ func (p *Process) use(ctx context.Context, c loaded) error {
 	}
 	p.jobEvents.Want("rules", c.Set.Wants, end)
 	p.notifier.Use(c.targets)
+	p.intake.Use(c.sources)
 	p.evaluator.Use(c.Content)
 	p.contents.inForce = c.Content
 	if p.server == nil {
@@ -263,7 +264,7 @@ func (p *Process) stored(ctx context.Context, digest string) (loaded, error) {
 	if err != nil {
 		return loaded{}, troubleError{err}
 	}
-	return judge(ctx, bundle)
+	return p.contents.judge.bundle(ctx, bundle)
 }
 
 // untilNext is how long to wait for the next look: after one that took so long, for a

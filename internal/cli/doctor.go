@@ -22,8 +22,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check the bus and all that depends on it",
 		Long: `doctor looks at the connection and the credentials, the server and its clock, the
 store and its streams and how full they are, the disk, the durability, the rules
-in force, events that are not judged, jobs without a heartbeat, runners, and what
-is paused. Each check is ok, a warning or a fault, with what to do. It changes nothing, and needs the role
+in force, events that are not judged, jobs without a heartbeat, runners, sources
+that fail, and what is paused. Each check is ok, a warning or a fault, with what to do. It changes nothing, and needs the role
 admin or viewer.
 
 Exit codes: 0 no fault (there may be warnings), 1 a fault, 2 wrong usage.`,

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jet-bus/jet-bus/internal/deliver"
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/plans"
 	"github.com/jet-bus/jet-bus/internal/proc"
@@ -38,8 +39,9 @@ func (a *app) rulesCheckCommand() *cobra.Command {
 		Short: "Check the rules of a content directory, and what they run",
 		Long: `check loads rules/ of a content directory (the current one by default) as
 jet-bus would, reads every playbook and inventory a rule names, the targets of
-notifications in notify.yml and the subscriptions in subscriptions.yml, and reports
-all faults with their places. An inventory that is a program is not asked.
+notifications in notify.yml, the subscriptions in subscriptions.yml and the sources in
+sources.yml, and reports all faults with their places. An inventory that is a program
+is not asked.
 
 Exit codes: 0 no fault, 1 faults, 2 wrong usage.`,
 		Args: cobra.MaximumNArgs(1),
@@ -64,7 +66,8 @@ func (a *app) rulesCheck(ctx context.Context, dir string) error {
 	_, plansErr := plans.Read(ctx, dir, set)
 	_, targetsErr := notify.Read(os.DirFS(dir), set)
 	_, subsErr := deliver.Read(os.DirFS(dir))
-	if err := errors.Join(plansErr, targetsErr, subsErr); err != nil {
+	_, sourcesErr := intake.Read(os.DirFS(dir), intake.All())
+	if err := errors.Join(plansErr, targetsErr, subsErr, sourcesErr); err != nil {
 		return err
 	}
 	if a.json {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,10 @@ import (
 	"github.com/jet-bus/jet-bus/internal/control"
 	"github.com/jet-bus/jet-bus/internal/deliver"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/queue"
+	"github.com/jet-bus/jet-bus/internal/source"
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
 // The scripts of testdata are what an operator types, and what comes of it. They
@@ -50,6 +54,8 @@ import (
 //	lines FILE N TYPE           checks that FILE is N lines of JSON, events of TYPE
 //	types FILE WANT             checks that the events in FILE are of the types in WANT
 //	exitcode N ARGS...          runs jet and checks its exit code
+//	fares SOURCE STATE          waits until the source fares so
+//	hook NAME                   has a webhook of that name fare well
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -64,7 +70,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"envsubst": envsubst, "bus": startBus, "reload": reload, "released": released, "forge": forge, "judged": judged, "job": job, "lines": lines,
-			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "fares": fares, "ticked": ticked, "appears": appears,
+			"types": types, "exitcode": exitCode, "submit": submit, "hand": hand, "nohand": noHand, "spoil": spoil, "resumed": resumed, "delivers": delivers, "ticked": ticked, "appears": appears,
+			"fares": fares, "hook": hook,
 		},
 	})
 }
@@ -93,7 +100,7 @@ func startBus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	o := busd.Options{
 		Data: ts.Getenv("JET_DATA"), Content: ts.MkAbs(args[0]), Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0",
-		Sync: busserver.Process, HooksFile: ts.Getenv("JET_DATA") + "/hooks.yml", HooksOptional: true,
+		Sync: busserver.Process, HooksFile: ts.Getenv("JET_DATA") + "/hooks.yml", HooksOptional: true, Kinds: append(intake.All(), intake.Kind{Key: "lines", Make: intake.Of[linesConfig]}),
 	}
 	if len(args) == 1 {
 		o.Runner = &busd.RunnerOptions{Dialer: local.Dialer{}}
@@ -117,6 +124,70 @@ func startBus(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the bus is not healthy: %v", err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// linesConfig is a source for scripts: each line of a file is the id of an event. It
+// looks when it starts and when it is asked to, and fails without the file.
+type linesConfig struct {
+	strictyaml.Pos
+	File string `yaml:"file,required"`
+}
+
+func (c linesConfig) Source() (source.Source, error) {
+	if !filepath.IsAbs(c.File) {
+		return nil, c.Errorf("file must be an absolute path, not %q", c.File)
+	}
+	return c, nil
+}
+
+func (c linesConfig) Run(ctx context.Context, f source.Feed) error {
+	for {
+		next := f.Now().Add(time.Hour)
+		if text, err := os.ReadFile(c.File); err != nil {
+			f.Failed(err, next)
+		} else if err := c.publish(ctx, f, string(text)); err != nil {
+			return err
+		} else {
+			f.OK(next)
+		}
+		if _, err := f.Wait(ctx, next); err != nil {
+			return err
+		}
+	}
+}
+
+func (c linesConfig) publish(ctx context.Context, f source.Feed, text string) error {
+	for id := range strings.FieldsSeq(text) {
+		e, err := events.New(source.Of(f.Name()), "com.example.line", nil)
+		if err != nil {
+			return err
+		}
+		e.SetID(id)
+		if err := f.Publish(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fares(ts *testscript.TestScript, _ bool, args []string) {
+	b := theBus(ts).Bus
+	until(ts, "for source "+args[0]+" to be "+args[1], func(ctx context.Context) (bool, error) {
+		s, err := intake.Get(ctx, b, args[0])
+		if errors.Is(err, intake.ErrUnknown) {
+			return args[1] == "gone", nil
+		}
+		return string(s.State) == args[1], err
+	})
+}
+
+func hook(ts *testscript.TestScript, _ bool, args []string) {
+	data, err := json.Marshal(intake.State{Name: intake.HookName(args[0]), Kind: "github", State: intake.OK})
+	ts.Check(err)
+	kv, err := theBus(ts).Bus.JS.KeyValue(context.Background(), bus.BucketSources)
+	ts.Check(err)
+	_, err = kv.Put(context.Background(), "state."+intake.HookName(args[0]), data)
+	ts.Check(err)
 }
 
 func reload(ts *testscript.TestScript, neg bool, _ []string) {
@@ -194,7 +265,7 @@ func judged(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 // fares waits until a subscription is known to be in a state.
-func fares(ts *testscript.TestScript, _ bool, args []string) {
+func delivers(ts *testscript.TestScript, _ bool, args []string) {
 	b := theBus(ts).Bus
 	until(ts, "for subscription "+args[0]+" to be "+args[1], func(ctx context.Context) (bool, error) {
 		all, err := deliver.List(ctx, b)

@@ -10,7 +10,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus"
 )
 
-// Set pauses a rule or a queue and returns the record. For a rule, From must be
+// Set pauses a rule, a queue or a source and returns the record. For a rule, From must be
 // the sequence of the first event that may not have been judged; where the rule is
 // just being resumed, what is left of that resume goes on later. It fails with
 // [ErrPaused], and the record that is there.
@@ -46,7 +46,8 @@ func Set(ctx context.Context, b *bus.Bus, p Pause) (Pause, error) {
 	}
 }
 
-// Resume ends a pause; by names who says so. A queue hands out jobs again at once. A rule is
+// Resume ends a pause; by names who says so. A queue hands out jobs again
+// at once, a source is run again. A rule is
 // resuming until what came meanwhile has been judged, or, with skip, only what
 // comes from now on. It fails with [ErrNotPaused], or with [ErrResuming] unless
 // skip is given.

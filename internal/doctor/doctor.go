@@ -80,6 +80,7 @@ func Examine(ctx context.Context, b *bus.Bus, o Options) []Finding {
 		{"queues", e.queues},
 		{"notify", e.notifications},
 		{"delivery", e.subscriptions},
+		{"sources", e.sources},
 		{"paused", e.paused},
 	} {
 		e.check = c.name

@@ -18,6 +18,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/bus/bustest"
 	"github.com/jet-bus/jet-bus/internal/control"
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/queue"
 )
 
@@ -106,7 +107,7 @@ func TestBare(t *testing.T) {
 	want(t, found, "queues", Warning, "none yet")
 	want(t, found, "notify", OK, "none waits to be sent")
 	want(t, found, "delivery", OK, "there are none")
-	want(t, found, "paused", OK, "no rule and no queue is")
+	want(t, found, "paused", OK, "no rule, no queue and no source is")
 	if n := Count(found, Fault); n != 2 {
 		t.Errorf("%d faults, want 2", n)
 	}
@@ -343,4 +344,39 @@ func TestWork(t *testing.T) {
 		}
 	}
 	want(t, Examine(t.Context(), b, o), "runners", OK, "1 alive, 1 of 4 slots busy")
+}
+
+// A source that fails is told, by how long, with what to do; one that nobody runs too.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	s, b := bustest.Start(t)
+	viewer := bustest.Connect(t, s, busserver.RoleViewer, "v")
+	o := Options{CredsFile: creds(t, s, 0, 0o600)}
+	now := time.Now().UTC()
+	fares := func(st intake.State) {
+		t.Helper()
+		data, err := json.Marshal(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := b.Publish(t.Context(), &nats.Msg{Subject: "$KV.sources.state." + st.Name, Data: data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fares(intake.State{Name: "fine", State: intake.OK, Next: now.Add(-time.Minute)})
+	fares(intake.State{Name: "off", State: intake.Off})
+	want(t, Examine(t.Context(), viewer, o), "sources", OK, "2, and none fails")
+	fares(intake.State{Name: "late", State: intake.OK, Next: now.Add(-time.Hour)})
+	fares(intake.State{Name: "new", State: intake.Failing, FailedSince: now.Add(-time.Minute), Error: "no answer"})
+	fares(intake.State{Name: "old", State: intake.Failing, FailedSince: now.Add(-time.Hour), Error: "no route"})
+	fares(intake.State{Name: "hook-app", State: intake.Failing, Since: now, Error: "no secret"})
+	found := Examine(t.Context(), viewer, o)
+	want(t, found, "sources", Warning, "source late should have looked for events 1h")
+	want(t, found, "sources", Warning, "source new fails since "+now.Add(-time.Minute).Format("2006-01-02 15:04")+" UTC: no answer")
+	want(t, found, "sources", Fault, "source old fails since "+now.Add(-time.Hour).Format("2006-01-02 15:04")+" UTC: no route")
+	want(t, found, "sources", Warning, "webhook app fails since ")
+	if _, err := control.Set(t.Context(), b, control.Pause{Kind: control.Source, Name: "fine", By: "ann", Reason: "too loud"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, Examine(t.Context(), viewer, o), "paused", Warning, "by ann: too loud")
 }

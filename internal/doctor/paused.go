@@ -30,8 +30,12 @@ func (e *examination) paused(ctx context.Context) error {
 		if p.Reason != "" {
 			text += ": " + p.Reason
 		}
-		text += fmt.Sprintf("; %d of its jobs wait", waiting)
+		if p.Kind != control.Source {
+			text += fmt.Sprintf("; %d of its jobs wait", waiting)
+		}
 		switch {
+		case p.Kind == control.Source:
+			e.warn("jet sources resume "+p.Name+", once it may go on", "%s", text)
 		case p.Kind == control.Rule:
 			e.warn("jet rules resume "+p.Name+", once it may go on", "%s, and it judges no event from %d on", text, p.From)
 		case waiting > 0:
@@ -41,7 +45,7 @@ func (e *examination) paused(ctx context.Context) error {
 		}
 	}
 	if none {
-		e.ok("no rule and no queue is")
+		e.ok("no rule, no queue and no source is")
 	}
 	return nil
 }

@@ -102,8 +102,10 @@ func roles() []access {
 					"$JS.API.CONSUMER.INFO.EVENTS.*",
 					"$JS.API.STREAM.INFO.JOBS",
 					"$JS.API.CONSUMER.INFO.JOBS.*",
-					// How many messages to people wait, not what they say.
+					// How many messages to people wait, not what they say, and how full
+					// the memory of deliveries is.
 					"$JS.API.STREAM.INFO.NOTIFY",
+					"$JS.API.STREAM.INFO.SEEN",
 				},
 			),
 			sub: []string{"_INBOX_viewer_{{name()}}.>", "live.>"},

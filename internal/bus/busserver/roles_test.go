@@ -75,6 +75,8 @@ func TestMatrix(t *testing.T) {
 		"$JS.API.STREAM.INFO.NOTIFY":             {viewer},
 		"$JS.API.STREAM.MSG.GET.NOTIFY":          {},
 		"$JS.API.DIRECT.GET.NOTIFY":              {},
+		"$JS.API.STREAM.INFO.SEEN":               {viewer},
+		"$JS.API.DIRECT.GET.SEEN":                {},
 		"$JS.API.STREAM.INFO.KV_runners":         {runner, viewer},
 		"$JS.API.STREAM.INFO.KV_queues":          {runner, viewer},
 		"$JS.API.STREAM.INFO.KV_config":          {runner, viewer},

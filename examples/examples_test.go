@@ -18,7 +18,7 @@ import (
 )
 
 // directories are the examples.
-var directories = []string{"quickstart", "webapp"}
+var directories = []string{"quickstart", "webapp", "auto-upgrade"}
 
 // TestReadme checks that every README names every file, and no other.
 func TestReadme(t *testing.T) {

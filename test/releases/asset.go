@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -40,14 +41,12 @@ func (s *Site) assets(r Release) []Asset {
 	return files
 }
 
-// make makes the files of a release: the program for three platforms, an archive,
-// the checksums of these, and signatures.
+// make makes the files of a release, the checksums of these, and signatures.
 func (s *Site) make(r Release) []Asset {
-	var files []Asset
-	for _, platform := range []string{"linux-amd64", "linux-arm64", "darwin-arm64"} {
-		files = append(files, Asset{"tool-" + platform, []byte(r.Program(platform))})
+	files := slices.Clone(r.Files)
+	if files == nil {
+		files = tool(r)
 	}
-	files = append(files, Asset{"tool-linux-amd64.tar.gz", archive(path.Base(r.Tag), r.Program("linux-amd64"))})
 	var sums strings.Builder
 	for _, f := range files {
 		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(f.Content), f.Name)
@@ -57,8 +56,17 @@ func (s *Site) make(r Release) []Asset {
 		Asset{"SHA256SUMS", text},
 		Asset{"SHA256SUMS.minisig", s.signer.minisign(text)},
 		Asset{"SHA256SUMS.sig", s.signer.ssh(text)},
-		Asset{"tool-linux-amd64.minisig", s.signer.minisign(files[0].Content)},
+		Asset{files[0].Name + ".minisig", s.signer.minisign(files[0].Content)},
 	)
+}
+
+// tool is the program tool for three platforms, and an archive with it.
+func tool(r Release) []Asset {
+	var files []Asset
+	for _, platform := range []string{"linux-amd64", "linux-arm64", "darwin-arm64"} {
+		files = append(files, Asset{"tool-" + platform, []byte(r.Program(platform))})
+	}
+	return append(files, Asset{"tool-linux-amd64.tar.gz", archive(path.Base(r.Tag), r.Program("linux-amd64"))})
 }
 
 // archive packs a program as bin/tool in a directory named after the version.

@@ -13,6 +13,9 @@ type Release struct {
 	Draft bool
 	// Published is the day.
 	Published time.Time
+	// Files are what the release holds beside their checksums; nil means the program
+	// tool.
+	Files []Asset
 	// Build tells apart what was published under the same tag, one after the other.
 	Build int
 }

@@ -107,7 +107,7 @@ func TestTakeAndLoad(t *testing.T) {
 	for _, st := range m.Streams {
 		names = append(names, st.Stream)
 	}
-	if want := []string{"OBJ_states", "DECISIONS", "KV_held", "EVENTS", "RUNS", "KV_config", "KV_control", "KV_leases", "KV_queues", "NOTIFY", "OBJ_bundles", "OBJ_outputs"}; !slices.Equal(names, want) {
+	if want := []string{"OBJ_states", "DECISIONS", "KV_held", "KV_sources", "SEEN", "EVENTS", "RUNS", "KV_config", "KV_control", "KV_leases", "KV_queues", "NOTIFY", "OBJ_bundles", "OBJ_outputs"}; !slices.Equal(names, want) {
 		t.Errorf("copied %v, want %v", names, want)
 	}
 	if e := copied(m, "EVENTS"); e.Messages != 20 || e.FirstSeq != 1 || e.LastSeq != 20 {

@@ -89,7 +89,7 @@ func (m Manifest) check() error {
 			m.Format, format, m.Version)
 	}
 	stream := regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	file := regexp.MustCompile(`^(hooks\.yml|keys/[a-z-]{1,64}\.nk)$`)
+	file := regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9._-]{0,127}|keys/[a-z-]{1,64}\.nk)$`)
 	seen := make(map[string]bool)
 	for _, s := range m.Streams {
 		if !stream.MatchString(s.Stream) || s.Name != streamFile(s.Stream) || seen[s.Name] {

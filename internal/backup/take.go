@@ -26,8 +26,9 @@ type Options struct {
 	// Version is that of the program.
 	Version string
 	// Data is the data directory whose keys and hooks.yml are taken along; empty for
-	// none.
-	Data string
+	// none. Secrets are the names of files directly in it that hooks.yml needs.
+	Data    string
+	Secrets []string
 	// Progress, if set, is told of every stream that has been copied.
 	Progress func(Stream)
 }
@@ -99,7 +100,7 @@ func take(ctx context.Context, b *bus.Bus, dir string, o Options) (Manifest, err
 		}
 	}
 	if o.Data != "" {
-		if m.Files, err = copyKeys(o.Data, dir); err != nil {
+		if m.Files, err = copyKeys(o, dir); err != nil {
 			return m, err
 		}
 	}
@@ -175,8 +176,9 @@ func copyStream(ctx context.Context, b *bus.Bus, dir, name string) (Stream, erro
 	return s, err
 }
 
-// copyKeys takes the keys and hooks.yml of a data directory along.
-func copyKeys(data, dir string) ([]File, error) {
+// copyKeys takes the keys, hooks.yml and its secrets of a data directory along.
+func copyKeys(o Options, dir string) ([]File, error) {
+	data := o.Data
 	names, err := filepath.Glob(filepath.Join(data, "keys", "*.nk"))
 	if err != nil {
 		return nil, fmt.Errorf("copy the keys: %w", err)
@@ -187,6 +189,12 @@ func copyKeys(data, dir string) ([]File, error) {
 	hooks := filepath.Join(data, hooksFile)
 	if _, err := os.Stat(hooks); err == nil {
 		names = append(names, hooks)
+	}
+	for _, name := range o.Secrets {
+		if name != filepath.Base(name) || strings.HasPrefix(name, "manifest.") {
+			return nil, fmt.Errorf("copy the secrets: %s is no file that a backup can have", name)
+		}
+		names = append(names, filepath.Join(data, name))
 	}
 	var files []File
 	for _, name := range names {

@@ -60,7 +60,8 @@ const (
 	// it follows what they remember now.
 	ObjectsStates = "states"
 	// BucketSources holds what sources remember, how they fare, and what they are asked
-	// to do: keys cursor.<name>, state.<name> and poll.<name>.
+	// to do: keys cursor.<name>, state.<name> and poll.<name>; how subscriptions fare, as
+	// delivery.<name>; and how far jobs and decisions are told of as events.
 	BucketSources = "sources"
 	// BucketLeases holds who holds which singleton, see [Bus.Hold].
 	BucketLeases = "leases"
@@ -244,116 +245,135 @@ func LiveSubject(s string) string { return prefixLive + s }
 // streamConfigs are the streams as the server is asked to keep them.
 func streamConfigs(l Limits) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
-		{
-			Name:               StreamEvents,
-			Description:        "accepted events",
-			Subjects:           []string{prefixEvents + ">"},
-			Retention:          jetstream.LimitsPolicy,
-			Discard:            jetstream.DiscardNew,
-			MaxConsumers:       -1,
-			MaxMsgs:            -1,
-			MaxMsgsPerSubject:  -1,
-			MaxBytes:           l.EventsMaxBytes,
-			MaxAge:             l.EventsMaxAge,
-			MaxMsgSize:         MaxEventSize,
-			Storage:            jetstream.FileStorage,
-			Replicas:           l.Replicas,
-			Duplicates:         duplicateWindow,
-			DenyDelete:         true,
-			DenyPurge:          true,
-			AllowAtomicPublish: true,
-			AllowDirect:        true,
-			RePublish:          republish(prefixEvents),
-		},
-		{
-			Name:              StreamJobs,
-			Description:       "jobs waiting for a runner",
-			Subjects:          []string{AllJobs},
-			Retention:         jetstream.WorkQueuePolicy,
-			Discard:           jetstream.DiscardNew,
-			MaxConsumers:      -1,
-			MaxMsgs:           maxWaiting,
-			MaxMsgsPerSubject: -1,
-			MaxBytes:          -1,
-			MaxMsgSize:        4 << 10,
-			Storage:           jetstream.FileStorage,
-			Replicas:          l.Replicas,
-			Duplicates:        duplicateWindow,
-			AllowDirect:       true, // the scheduler reads who waits
-			PersistMode:       wakeupsPersist(l),
-		},
-		{
-			Name:               StreamRuns,
-			Description:        "states, results and locks of jobs",
-			Subjects:           []string{prefixRun + ">", prefixLock + ">"},
-			Retention:          jetstream.LimitsPolicy,
-			Discard:            jetstream.DiscardNew,
-			MaxConsumers:       -1,
-			MaxMsgs:            -1,
-			MaxMsgsPerSubject:  -1,
-			MaxBytes:           l.RunsMaxBytes,
-			MaxAge:             l.RunsMaxAge,
-			MaxMsgSize:         -1,
-			Storage:            jetstream.FileStorage,
-			Replicas:           l.Replicas,
-			Duplicates:         duplicateWindow,
-			AllowAtomicPublish: true,
-			AllowRollup:        true,
-			AllowDirect:        true,
-			RePublish:          republish(prefixRun),
-		},
-		{
-			Name:              StreamNotify,
-			Description:       "messages to people that are not sent yet",
-			Subjects:          []string{AllNotify},
-			Retention:         jetstream.WorkQueuePolicy,
-			Discard:           jetstream.DiscardNew,
-			MaxConsumers:      -1,
-			MaxMsgs:           maxNotify,
-			MaxMsgsPerSubject: -1,
-			MaxBytes:          l.EventsMaxBytes / notifyFraction,
-			MaxMsgSize:        64 << 10,
-			Storage:           jetstream.FileStorage,
-			Replicas:          l.Replicas,
-			Duplicates:        duplicateWindow,
-			AllowDirect:       true,
-		},
-		{
-			Name:              StreamDecisions,
-			Description:       "what ordered rules decided",
-			Subjects:          []string{AllDecisions},
-			Retention:         jetstream.LimitsPolicy,
-			Discard:           jetstream.DiscardOld,
-			MaxConsumers:      -1,
-			MaxMsgs:           -1,
-			MaxMsgsPerSubject: -1,
-			MaxBytes:          l.EventsMaxBytes / decisionsPart,
-			MaxAge:            l.EventsMaxAge,
-			MaxMsgSize:        maxDecision,
-			Storage:           jetstream.FileStorage,
-			Replicas:          l.Replicas,
-			Duplicates:        duplicateWindow,
-			AllowDirect:       true,
-			PersistMode:       wakeupsPersist(l), // a lost one costs a look, or a second message to people
-		},
-		{
-			Name:              StreamSeen,
-			Description:       "deliveries that came in over HTTP",
-			Subjects:          []string{prefixSeen + ">"},
-			Retention:         jetstream.LimitsPolicy,
-			Discard:           jetstream.DiscardOld,
-			MaxConsumers:      -1,
-			MaxMsgs:           -1,
-			MaxMsgsPerSubject: 1,
-			MaxBytes:          l.EventsMaxBytes / seenPart,
-			MaxAge:            seenFor,
-			MaxMsgSize:        1 << 10,
-			Storage:           jetstream.FileStorage,
-			Replicas:          l.Replicas,
-			Duplicates:        duplicateWindow,
-			AllowDirect:       true,
-			PersistMode:       wakeupsPersist(l),
-		},
+		eventsStream(l), jobsStream(l), runsStream(l), notifyStream(l), decisionsStream(l), seenStream(l),
+	}
+}
+
+func eventsStream(l Limits) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:               StreamEvents,
+		Description:        "accepted events",
+		Subjects:           []string{prefixEvents + ">"},
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardNew,
+		MaxConsumers:       -1,
+		MaxMsgs:            -1,
+		MaxMsgsPerSubject:  -1,
+		MaxBytes:           l.EventsMaxBytes,
+		MaxAge:             l.EventsMaxAge,
+		MaxMsgSize:         MaxEventSize,
+		Storage:            jetstream.FileStorage,
+		Replicas:           l.Replicas,
+		Duplicates:         duplicateWindow,
+		DenyDelete:         true,
+		DenyPurge:          true,
+		AllowAtomicPublish: true,
+		AllowDirect:        true,
+		RePublish:          republish(prefixEvents),
+	}
+}
+
+func jobsStream(l Limits) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              StreamJobs,
+		Description:       "jobs waiting for a runner",
+		Subjects:          []string{AllJobs},
+		Retention:         jetstream.WorkQueuePolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxConsumers:      -1,
+		MaxMsgs:           maxWaiting,
+		MaxMsgsPerSubject: -1,
+		MaxBytes:          -1,
+		MaxMsgSize:        4 << 10,
+		Storage:           jetstream.FileStorage,
+		Replicas:          l.Replicas,
+		Duplicates:        duplicateWindow,
+		AllowDirect:       true, // the scheduler reads who waits
+		PersistMode:       wakeupsPersist(l),
+	}
+}
+
+func runsStream(l Limits) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:               StreamRuns,
+		Description:        "states, results and locks of jobs",
+		Subjects:           []string{prefixRun + ">", prefixLock + ">"},
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardNew,
+		MaxConsumers:       -1,
+		MaxMsgs:            -1,
+		MaxMsgsPerSubject:  -1,
+		MaxBytes:           l.RunsMaxBytes,
+		MaxAge:             l.RunsMaxAge,
+		MaxMsgSize:         -1,
+		Storage:            jetstream.FileStorage,
+		Replicas:           l.Replicas,
+		Duplicates:         duplicateWindow,
+		AllowAtomicPublish: true,
+		AllowRollup:        true,
+		AllowDirect:        true,
+		RePublish:          republish(prefixRun),
+	}
+}
+
+func notifyStream(l Limits) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              StreamNotify,
+		Description:       "messages to people that are not sent yet",
+		Subjects:          []string{AllNotify},
+		Retention:         jetstream.WorkQueuePolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxConsumers:      -1,
+		MaxMsgs:           maxNotify,
+		MaxMsgsPerSubject: -1,
+		MaxBytes:          l.EventsMaxBytes / notifyFraction,
+		MaxMsgSize:        64 << 10,
+		Storage:           jetstream.FileStorage,
+		Replicas:          l.Replicas,
+		Duplicates:        duplicateWindow,
+		AllowDirect:       true,
+	}
+}
+
+func decisionsStream(l Limits) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              StreamDecisions,
+		Description:       "what ordered rules decided",
+		Subjects:          []string{AllDecisions},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld,
+		MaxConsumers:      -1,
+		MaxMsgs:           -1,
+		MaxMsgsPerSubject: -1,
+		MaxBytes:          l.EventsMaxBytes / decisionsPart,
+		MaxAge:            l.EventsMaxAge,
+		MaxMsgSize:        maxDecision,
+		Storage:           jetstream.FileStorage,
+		Replicas:          l.Replicas,
+		Duplicates:        duplicateWindow,
+		AllowDirect:       true,
+		PersistMode:       wakeupsPersist(l), // a lost one costs a look, or a second message to people
+	}
+}
+
+func seenStream(l Limits) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              StreamSeen,
+		Description:       "deliveries that came in over HTTP",
+		Subjects:          []string{prefixSeen + ">"},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld,
+		MaxConsumers:      -1,
+		MaxMsgs:           -1,
+		MaxMsgsPerSubject: 1,
+		MaxBytes:          l.EventsMaxBytes / seenPart,
+		MaxAge:            seenFor,
+		MaxMsgSize:        1 << 10,
+		Storage:           jetstream.FileStorage,
+		Replicas:          l.Replicas,
+		Duplicates:        duplicateWindow,
+		AllowDirect:       true,
+		PersistMode:       wakeupsPersist(l),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 )
 
@@ -23,16 +24,15 @@ type hookFile struct {
 	mu sync.Mutex // for looking
 	// files are those that it named when it was read last, good or not, and seen is how
 	// all of them looked then.
-	files   []string
-	seen    string
-	file    webhook.File // in service
-	changed chan struct{}
+	files []string
+	seen  string
+	file  webhook.File // in service
 }
 
 // readHooks reads the webhooks at the start.
 func (p *Process) readHooks() error {
 	h := &p.hookFile
-	h.name, h.optional, h.changed = p.o.HooksFile, p.o.HooksOptional, make(chan struct{}, 1)
+	h.name, h.optional = p.o.HooksFile, p.o.HooksOptional
 	if h.name == "" {
 		return p.o.Git.checkHook(p.o.Hooks)
 	}
@@ -42,15 +42,6 @@ func (p *Process) readHooks() error {
 	}
 	h.file = file
 	return p.o.Git.checkHook(append(slices.Clone(p.o.Hooks), file.Hooks...))
-}
-
-// Backfills are the hooks of the file in service whose missed deliveries are to be looked
-// for. A value comes on changed when others are in service.
-func (p *Process) Backfills() (list []webhook.Backfill, changed <-chan struct{}) {
-	h := &p.hookFile
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.file.Backfills), h.changed
 }
 
 // hooks returns the webhooks, of which one may have content looked at, and each stores
@@ -124,11 +115,10 @@ func (p *Process) reloadHooks(again bool) {
 		p.log.Error("webhooks not reloaded, those before stay in service", slog.Any("err", err))
 		return
 	}
-	h.file = file
-	select {
-	case h.changed <- struct{}{}:
-	default:
+	if err := p.intake.UseBackfills(file.Backfills); err != nil {
+		p.log.Error("backfills of webhooks not reloaded, those before stay in service", slog.Any("err", err))
 	}
+	h.file = file
 	p.log.Info("webhooks reloaded", slog.String("file", h.name), slog.Int("webhooks", len(file.Hooks)))
 }
 
@@ -168,4 +158,31 @@ func (h *hookFile) mark(others []string) string {
 		_, _ = fmt.Fprintf(sum, "%q %v %d %x %v\n", name, info.Mode(), len(data), sha256.Sum256(data), err)
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
+// hooksFare tells how the webhooks in service fare. That somebody is refused is no
+// failure of the webhook: anybody may try.
+func (p *Process) hooksFare() []intake.State {
+	var all []intake.State
+	for _, h := range p.receiver.Health() {
+		s := intake.State{
+			Name: intake.HookName(h.Name), Kind: string(h.Kind), State: intake.OK, Since: h.Since, Events: h.Accepted,
+		}
+		if h.Accepted+h.Duplicate+h.Ignored == 0 {
+			s.State = intake.Waiting
+		}
+		if e := h.Event; e != nil {
+			s.Event = &intake.Event{ID: e.ID, Type: e.Type, At: e.At}
+		}
+		if r := h.Refusal; r != nil {
+			s.Error, s.ErrorAt = fmt.Sprintf("refused with %d: %s", r.Status, r.Reason), r.At
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// keepHooksFare writes on the bus how the webhooks fare, until ctx ends.
+func (p *Process) keepHooksFare(ctx context.Context) error {
+	return intake.Keep(ctx, p.Bus, p.o.Name, p.log, p.hooksFare)
 }

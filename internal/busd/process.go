@@ -145,6 +145,9 @@ func (p *Process) startServer(ctx context.Context) error {
 	p.deliverer.By, p.deliverer.Sole = p.o.Name, p.server != nil
 	p.intake = intake.New(p.Bus, p.log)
 	p.intake.By = p.o.Name
+	if err := p.intake.UseBackfills(p.hookFile.file.Backfills); err != nil {
+		return err
+	}
 	p.evaluator = ordered.New(p.Bus, p.Queue, p.log)
 	p.evaluator.Name, p.evaluator.Fetch = p.o.Name, p.fetch
 	p.evaluator.Notify = p.notify
@@ -285,13 +288,16 @@ func (p *Process) healthz(w http.ResponseWriter, r *http.Request) {
 func (p *Process) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 24)
+	var mu sync.Mutex
+	var errs []error
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
 			defer stop() // one part that ends takes the others along
 			if err := f(work); err != nil {
-				errs <- fmt.Errorf("%s: %w", what, err)
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, fmt.Errorf("%s: %w", what, err))
 			}
 		})
 	}
@@ -313,6 +319,7 @@ func (p *Process) Run(ctx context.Context) error {
 	start("serve webhooks", p.serveHTTP)
 	start("look for newer content", p.keepContent)
 	start("look for newer webhooks", p.keepHooks)
+	start("tell how webhooks fare", p.keepHooksFare)
 	start("follow what is pinned", p.followPin)
 	if p.server != nil {
 		start("keep the store", p.watchStore)
@@ -326,12 +333,7 @@ func (p *Process) Run(ctx context.Context) error {
 	wg.Wait()
 	p.noteEnd(context.WithoutCancel(ctx))
 	p.close(context.WithoutCancel(ctx))
-	close(errs)
-	var all []error
-	for err := range errs {
-		all = append(all, err)
-	}
-	return errors.Join(all...)
+	return errors.Join(errs...)
 }
 
 // paused tells the rules and queues that hand out nothing.

@@ -46,6 +46,7 @@ func (p *Process) use(ctx context.Context, c loaded) error {
 		return err
 	}
 	p.jobEvents.Want("rules", c.Set.Wants, end)
+	p.jobEvents.Want("subscriptions", c.subs.Wants, end)
 	p.notifier.Use(c.targets)
 	p.intake.Use(c.sources)
 	p.evaluator.Use(c.Content)

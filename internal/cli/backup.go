@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/jet-bus/jet-bus/internal/access"
 	"github.com/jet-bus/jet-bus/internal/backup"
 	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/source/webhook"
 )
 
 func (a *app) backupCommand() *cobra.Command {
@@ -24,7 +27,7 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `backup copies every stream of the bus to a new directory while events go on
 coming in and jobs go on running, and checks the copy before it says that it is
 done. When the data directory of the bus is on this machine and may be read, its
-keys and hooks.yml are copied too: keep such a backup as you keep the keys.
+keys, hooks.yml and its secrets there are copied too: keep such a backup as you keep the keys.
 'jet-bus restore' makes a data directory of it.
 
 It needs the role admin. Exit codes: 0 the backup is complete, 1 it is not and
@@ -40,7 +43,7 @@ nothing is left of it, 2 wrong usage.`,
 			return a.backup(ctx, args[0], noKeys)
 		},
 	}
-	cmd.Flags().BoolVar(&noKeys, "no-keys", false, "leave out the keys and hooks.yml")
+	cmd.Flags().BoolVar(&noKeys, "no-keys", false, "leave out the keys, hooks.yml and its secrets")
 	cmd.Flags().BoolVar(&check, "check", false, "make none: check that the backup in DIR is whole")
 	return cmd
 }
@@ -50,6 +53,11 @@ func (a *app) backup(ctx context.Context, dir string, noKeys bool) error {
 	// What is said of the keys is decided before the copying, which takes long.
 	var keys string
 	o.Data, keys = a.keysFor(noKeys)
+	if o.Data != "" {
+		var hooks string
+		o.Secrets, hooks = hookSecrets(o.Data)
+		keys += hooks
+	}
 	b, done, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -108,11 +116,35 @@ func (a *app) keysFor(noKeys bool) (data, said string) {
 	default:
 		return "", fmt.Sprintf("keys are not in it: %s%s", err, without)
 	}
-	said = fmt.Sprintf("keys of %s are in it: who can read this backup can do anything on the bus", keys)
-	if _, err := os.Stat(filepath.Join(data, "hooks.yml")); err == nil {
-		said += "; hooks.yml too, but not the secret files that it names"
+	return data, fmt.Sprintf("keys of %s are in it: who can read this backup can do anything on the bus", keys)
+}
+
+// hookSecrets finds the files of a data directory that the webhooks there need, and says
+// what becomes of them and of others.
+func hookSecrets(data string) (names []string, said string) {
+	hooks := filepath.Join(data, "hooks.yml")
+	if _, err := os.Stat(hooks); err != nil {
+		return nil, ""
 	}
-	return data, said
+	file, err := webhook.Load(hooks)
+	if err != nil {
+		return nil, "; hooks.yml too, but not the secret files that it names, since it has faults"
+	}
+	var away []string
+	for _, name := range file.Files {
+		if dir, base := filepath.Split(name); filepath.Clean(dir) == filepath.Clean(data) {
+			names = append(names, base)
+		} else {
+			away = append(away, name)
+		}
+	}
+	slices.Sort(names)
+	slices.Sort(away)
+	said = "; hooks.yml and the secrets beside it too"
+	if len(away) > 0 {
+		said += ", but not " + strings.Join(slices.Compact(away), ", ")
+	}
+	return slices.Compact(names), said
 }
 
 // size prints a number of bytes for people.

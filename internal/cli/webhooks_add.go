@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
@@ -25,29 +26,39 @@ type addOptions struct {
 func (w *webhooks) addCommand() *cobra.Command {
 	var o addOptions
 	cmd := &cobra.Command{
-		Use:   "add KIND NAME",
+		Use:   "add KIND [NAME]",
 		Short: "Make a webhook and its secret, and print what to paste at its sender",
 		Long: `add makes a secret in a file beside the webhooks file, writes the webhook into
 that, and prints the address and the secret for the settings at its sender. KIND
 is the kind of sender, one of
   ` + strings.Join(kindNames(), " ") + `
-NAME is the last part of the address.
+NAME is the last part of the address; without it, that is the kind.
 
 Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
-		Example: `  jet webhooks add github app --repository acme/app --url https://bus.example.com
-  jet webhooks add gitlab shop --repository 'acme/**'
+		Example: `  jet webhooks add github --repo acme/app --url https://bus.example.com
+  jet webhooks add gitlab shop --repo 'acme/**'
   jet webhooks add hmac ci --header X-Signature --prefix sha256= --type com.example.ci.built`,
-		Args: cobra.ExactArgs(2),
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			kind, err := kindOf(args[0])
 			if err != nil {
 				return err
 			}
-			return w.add(kind, args[1], o)
+			name := string(kind.Kind)
+			if len(args) == 2 {
+				name = args[1]
+			}
+			return w.add(kind, name, o)
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringArrayVar(&o.repositories, "repository", nil, "`pattern` of the repositories that events may be about, such as acme/app, acme/* or group/**; may be given again (default: any)")
+	fl.StringArrayVar(&o.repositories, "repo", nil, "`pattern` of the repositories that events may be about, such as acme/app, acme/* or group/**; may be given again (default: any)")
+	fl.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "repository" {
+			name = "repo"
+		}
+		return pflag.NormalizedName(name)
+	})
 	fl.StringVar(&o.secretFrom, "secret-from", "", "`file` with the secret, where the sender makes it, - for standard input (default: make one)")
 	fl.StringVar(&o.header, "header", "X-Signature", "`header` with the signature, for kind hmac")
 	fl.StringVar(&o.prefix, "prefix", "", "`text` before the signature in it, such as sha256=, for kind hmac")

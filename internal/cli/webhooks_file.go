@@ -32,6 +32,9 @@ func (w *webhooks) change(edit func(text *webhook.Text, all []webhook.Named) err
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s.new is there: the file is being changed, or that was broken off; then remove it", name)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no directory %s; jet-bus makes its data directory when it starts first, --bus names another", filepath.Dir(name))
+	}
 	if err != nil {
 		return fmt.Errorf("change webhooks: %w", err)
 	}

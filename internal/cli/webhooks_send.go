@@ -30,25 +30,24 @@ const (
 
 func (w *webhooks) testCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "test NAME",
+		Use:   "test [NAME...]",
 		Short: "Send a signed delivery to a webhook, and print the answer",
 		Long: `test sends a delivery to a webhook of the jet-bus on this machine, one with each of
 its secrets, signed as its sender would sign it, and prints what is answered: 202
 for an event that is stored, 200 for a ping, which means nothing. With --url it is
-sent by the way that senders take.
+sent by the way that senders take. Without a name all webhooks are tested.
 
 Exit codes: 0 it was taken, 1 it was not, 2 wrong usage.`,
 		Example: "  jet webhooks test app\n  jet webhooks test app --url https://bus.example.com",
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := w.env.Context(cmd.Context())
 			defer cancel()
-			return w.test(ctx, args[0])
+			return w.test(ctx, args)
 		},
 	}
 }
 
-func (w *webhooks) test(ctx context.Context, name string) error {
+func (w *webhooks) test(ctx context.Context, names []string) error {
 	file, err := webhook.Load(w.path())
 	if err != nil {
 		return err
@@ -57,19 +56,24 @@ func (w *webhooks) test(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("read webhooks: %w", err)
 	}
-	i := slices.IndexFunc(file.Hooks, func(h webhook.Hook) bool { return h.Name == name })
-	if i < 0 {
-		return fmt.Errorf("there is no webhook %q in %s", name, w.path())
+	if len(file.Hooks) == 0 {
+		return fmt.Errorf("there is no webhook in %s; jet webhooks add makes one", w.path())
 	}
-	h := file.Hooks[i]
+	hooks := make([]webhook.Hook, 0, len(file.Hooks))
+	for _, name := range names {
+		i := slices.IndexFunc(file.Hooks, func(h webhook.Hook) bool { return h.Name == name })
+		if i < 0 {
+			return fmt.Errorf("there is no webhook %q in %s", name, w.path())
+		}
+		hooks = append(hooks, file.Hooks[i])
+	}
+	if len(names) == 0 {
+		hooks = file.Hooks
+	}
 	if w.base == "" {
 		if _, err := access.ReadAddress(w.data()); err != nil {
 			return fmt.Errorf("%w; say where jet-bus is with --url", err)
 		}
-	}
-	at, err := w.address(name)
-	if err != nil {
-		return err
 	}
 	// To this machine, by its number: the certificate is for the name that senders use.
 	client := &http.Client{
@@ -78,32 +82,52 @@ func (w *webhooks) test(ctx context.Context, name string) error {
 	}
 	defer client.CloseIdleConnections()
 	refused := false
-	for n := range max(1, len(h.Secrets)) {
-		one := h
-		if len(h.Secrets) > 1 {
-			one.Secrets = h.Secrets[n : n+1]
-		}
-		status, answer, err := w.sendSample(ctx, client, one, at, info.ModTime().Add(takeOver))
+	for _, h := range hooks {
+		bad, err := w.testOne(ctx, client, h, len(hooks) > 1, info.ModTime().Add(takeOver))
 		if err != nil {
 			return err
 		}
-		refused = refused || status >= http.StatusMultipleChoices
-		if w.json {
-			if err := w.line(map[string]any{"name": name, "url": at, "secret": n + 1, "status": status, "answer": answer}); err != nil {
-				return err
-			}
-			continue
-		}
-		which := ""
-		if len(h.Secrets) > 1 {
-			which = fmt.Sprintf("secret %d: ", n+1)
-		}
-		w.printf("%s%d %s: %s\n", which, status, http.StatusText(status), proc.Printable(answer))
+		refused = refused || bad
 	}
 	if refused {
 		return proc.ErrSilent
 	}
 	return nil
+}
+
+// testOne sends one webhook a delivery with each of its secrets, and prints the answers,
+// with its name if it is one of many. Until a time the webhook may be unknown yet.
+func (w *webhooks) testOne(ctx context.Context, client *http.Client, h webhook.Hook, many bool, until time.Time) (refused bool, err error) {
+	at, err := w.address(h.Name)
+	if err != nil {
+		return false, err
+	}
+	for n := range max(1, len(h.Secrets)) {
+		one := h
+		if len(h.Secrets) > 1 {
+			one.Secrets = h.Secrets[n : n+1]
+		}
+		status, answer, err := w.sendSample(ctx, client, one, at, until)
+		if err != nil {
+			return false, err
+		}
+		refused = refused || status >= http.StatusMultipleChoices
+		if w.json {
+			if err := w.line(map[string]any{"name": h.Name, "url": at, "secret": n + 1, "status": status, "answer": answer}); err != nil {
+				return false, err
+			}
+			continue
+		}
+		which := ""
+		if many {
+			which = proc.Printable(h.Name) + ": "
+		}
+		if len(h.Secrets) > 1 {
+			which += fmt.Sprintf("secret %d: ", n+1)
+		}
+		w.printf("%s%d %s: %s\n", which, status, http.StatusText(status), proc.Printable(answer))
+	}
+	return refused, nil
 }
 
 // sendSample sends one delivery, and again until the webhook and its secret are known, if

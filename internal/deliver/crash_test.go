@@ -202,7 +202,7 @@ func TestBatchOfOne(t *testing.T) {
 func TestMissed(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.reconfigure(func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = 2*time.Second, time.Second })
+	l.reconfigure(func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = 5*time.Second, time.Second })
 	away := make(chan struct{})
 	v := newReceiver(t, func(int, []events.Event, http.ResponseWriter) int {
 		select {
@@ -214,7 +214,7 @@ func TestMissed(t *testing.T) {
 	})
 	l.start(v.sub("ops", "on: com.acme.*"))
 	l.publish("org.other", "o1", "o2", "o3")
-	time.Sleep(3500 * time.Millisecond)       // gone, and nobody's
+	time.Sleep(6500 * time.Millisecond)       // gone, and nobody's
 	l.publish("com.acme.a", numbers(1, 3)...) // 4 to 6
 	l.eventually("all but the one in hand are gone", func() bool {
 		s, err := l.bus.JS.Stream(t.Context(), bus.StreamEvents)
@@ -222,12 +222,13 @@ func TestMissed(t *testing.T) {
 	})
 	l.publish("com.acme.a", "e4")
 	close(away)
+	got := l.failures()
+	l.eventually("told", func() bool { got = l.failures(); return len(got) > 0 }) // before it is too old itself
 	l.eventually("the last", func() bool { return slices.Contains(v.taken(), "e4") })
 	l.settled("ops")
 	if diff := cmp.Diff([]string{"e1", "e4"}, v.taken()); diff != "" {
 		t.Error(diff)
 	}
-	got := l.failures()
 	if len(got) != 1 || got[0].Missed != 2 || got[0].From != 5 || got[0].To != 6 || got[0].ID != "" || !strings.Contains(got[0].Reason, "up to 2 events") {
 		t.Errorf("failures %+v", got)
 	}

@@ -23,7 +23,7 @@ const (
 
 const (
 	kind        = "subscription"
-	prefixState = "state.sub-"
+	prefixState = "delivery."
 	bucket      = "KV_" + bus.BucketSources
 	prefixKV    = "$KV." + bus.BucketSources + "."
 )
@@ -77,12 +77,12 @@ type Status struct {
 // rights.
 func List(ctx context.Context, b *bus.Bus) ([]Status, error) {
 	var out []Status
-	for m, err := range b.Tail(ctx, bucket, prefixKV+"state.*", bus.TailOptions{}) {
+	for m, err := range b.Tail(ctx, bucket, prefixKV+prefixState+"*", bus.TailOptions{}) {
 		if err != nil {
 			return nil, fmt.Errorf("see how subscriptions fare: %w", err)
 		}
-		if !strings.HasPrefix(m.Subject, prefixKV+prefixState) || len(m.Data) == 0 {
-			continue // another's, or taken away
+		if len(m.Data) == 0 {
+			continue // taken away
 		}
 		var s Status
 		if err := json.Unmarshal(m.Data, &s.State); err != nil {

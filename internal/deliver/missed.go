@@ -94,6 +94,15 @@ func (l *lane) clear(ctx context.Context, cons jetstream.Consumer) error {
 		return fmt.Errorf("look at the consumer of subscription %s: %w", l.name, err)
 	}
 	l.mu.Lock()
+	was := l.seen
+	l.mu.Unlock()
+	if info.NumPending == 0 && was.seq != 0 {
+		// What waited may have been handed out since, or be gone.
+		if err := l.missed(ctx, was, stream.CachedInfo().State.LastSeq+1); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.kept = stream.CachedInfo().Config.MaxAge
 	if last := stream.CachedInfo().State.LastSeq; info.NumPending == 0 {

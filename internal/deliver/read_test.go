@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jet-bus/jet-bus/events"
 )
 
 func readText(text string) (*Subscriptions, error) {
@@ -38,8 +40,12 @@ subscriptions:
 	if diff := cmp.Diff([]string{"all", "audit", "many"}, got.Names()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"com.github.*", "dev.jet-bus.job.failed.v1"}, got.On()); diff != "" {
-		t.Error(diff)
+	for typ, want := range map[string]bool{
+		"com.github.push": true, events.TypeJobFailed: true, events.TypeJobStarted: false, "com.github": false,
+	} {
+		if got.Wants(typ) != want {
+			t.Errorf("wants %s: %v", typ, !want)
+		}
 	}
 	a, all := got.byName["audit"], got.byName["all"]
 	if a.mode != binary || a.tokenFile != "/etc/jet-bus/audit.token" || a.signingFile != "/etc/jet-bus/audit.key" ||
@@ -54,7 +60,7 @@ subscriptions:
 	if m := got.byName["many"]; m.atOnce() != maxBatch {
 		t.Errorf("many: %+v", m)
 	}
-	if none, err := Read(fstest.MapFS{}); err != nil || len(none.Names()) != 0 || len(none.On()) != 0 {
+	if none, err := Read(fstest.MapFS{}); err != nil || len(none.Names()) != 0 || none.Wants(events.TypeJobFailed) {
 		t.Errorf("no file: %v, %v", none, err)
 	}
 }

@@ -31,16 +31,18 @@ func (s *Subscriptions) Names() []string {
 	return slices.Sorted(maps.Keys(s.byName))
 }
 
-// On returns the event types that subscriptions ask for by name, each once, sorted; one
-// that ends in ".*" stands for all types below it. Those that take whatever comes are
-// not heard.
-func (s *Subscriptions) On() []string {
-	var on []string
-	for _, name := range s.Names() {
-		on = append(on, s.byName[name].filter.On()...)
+// Wants reports whether a subscription asks for events of a type by name. One that takes
+// whatever comes asks for none.
+func (s *Subscriptions) Wants(typ string) bool {
+	if s == nil {
+		return false
 	}
-	slices.Sort(on)
-	return slices.Compact(on)
+	for _, one := range s.byName {
+		if len(one.filter.On()) > 0 && one.filter.TakesType(typ) {
+			return true
+		}
+	}
+	return false
 }
 
 // subscription is who gets events, which, and how.

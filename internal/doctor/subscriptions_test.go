@@ -29,7 +29,7 @@ func TestSubscriptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := kv.Put(t.Context(), "state.sub-"+name, data); err != nil {
+		if _, err := kv.Put(t.Context(), "delivery."+name, data); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestSubscriptions(t *testing.T) {
 	want(t, look(), "delivery", OK, "there are none")
 	set("audit", deliver.StateOK, time.Hour)
 	set("fresh", deliver.StateFailing, time.Minute)
-	if _, err := kv.PutString(t.Context(), "state.sub-x", `{"name":"sub-x","kind":"schedule","state":"failing"}`); err != nil {
+	if _, err := kv.PutString(t.Context(), "state.x", `{"name":"x","kind":"schedule","state":"failing"}`); err != nil {
 		t.Fatal(err)
 	}
 	want(t, look(), "delivery", OK, "2 are delivered, 0 of their events wait")

@@ -113,6 +113,8 @@ func checkName(name string) error {
 		return fmt.Errorf("source %q: a name has lower-case letters, digits, _ and -, at most %d of them", name, maxName)
 	case strings.HasPrefix(name, hookPrefix):
 		return fmt.Errorf("source %q: names that begin with %s are those of webhooks", name, hookPrefix)
+	case strings.HasPrefix(name, backfillPrefix):
+		return fmt.Errorf("source %q: names that begin with %s are those of what looks for a webhook's missed deliveries", name, backfillPrefix)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/releases"
 	"github.com/jet-bus/jet-bus/internal/source"
 	"github.com/jet-bus/jet-bus/internal/source/files"
 	"github.com/jet-bus/jet-bus/internal/source/program"
@@ -24,10 +25,11 @@ type Kind struct {
 	Make func(f *strictyaml.File, n *yaml.Node) (source.Source, error)
 }
 
-// All returns the kinds that there are.
+// All returns the kinds that there are. Release watchers of one All ask each site one
+// thing at a time, and share its budgets.
 func All() []Kind {
 	return []Kind{
-		{Key: "releases", Make: Of[release.Config]},
+		{Key: "releases", Make: releaseWatchers(releases.NewSites())},
 		{Key: "schedule", Make: Of[schedule.Config]},
 		{Key: "files", Make: Of[files.Config]},
 		{Key: "nats", Make: Of[subject.Config]},
@@ -45,9 +47,20 @@ type Config interface {
 // Of decodes a C and makes its source; see [Kind.Make].
 func Of[C Config](f *strictyaml.File, n *yaml.Node) (source.Source, error) {
 	var c C
+	return decode(f, n, c)
+}
+
+func decode[C Config](f *strictyaml.File, n *yaml.Node, c C) (source.Source, error) {
 	if err := f.Decode(n, &c); err != nil {
 		return nil, err
 	}
 	s, err := c.Source()
 	return s, f.Pos(n).Wrap(err)
+}
+
+// releaseWatchers makes sources that watch for releases and ask sites in turns.
+func releaseWatchers(sites *releases.Sites) func(*strictyaml.File, *yaml.Node) (source.Source, error) {
+	return func(f *strictyaml.File, n *yaml.Node) (source.Source, error) {
+		return decode(f, n, release.Config{Sites: sites})
+	}
 }

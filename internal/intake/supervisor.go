@@ -11,6 +11,7 @@ import (
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/control"
+	"github.com/jet-bus/jet-bus/internal/source/backfill"
 )
 
 // timing says when what is done.
@@ -40,8 +41,9 @@ type Supervisor struct {
 	log *slog.Logger
 	timing
 
-	mu      sync.Mutex
-	sources *Sources
+	mu sync.Mutex
+	// sources are all that are to run: those of content, and others.
+	sources, content, others *Sources
 	// changed has a value when there is something else to run.
 	changed chan struct{}
 }
@@ -49,7 +51,7 @@ type Supervisor struct {
 // New returns a Supervisor without sources.
 func New(b *bus.Bus, log *slog.Logger) *Supervisor {
 	return &Supervisor{
-		bus: b, log: log, sources: &Sources{}, changed: make(chan struct{}, 1),
+		bus: b, log: log, sources: &Sources{}, content: &Sources{}, others: &Sources{}, changed: make(chan struct{}, 1),
 		Publish: func(ctx context.Context, e events.Event, _ string) (uint64, bool, error) {
 			ack, err := b.PublishEvent(ctx, bus.ClassExternal, e)
 			return ack.Seq, ack.Duplicate, err
@@ -68,9 +70,25 @@ func (s *Supervisor) Use(all *Sources) {
 		all = &Sources{}
 	}
 	s.mu.Lock()
-	s.sources = all
+	s.content = all
+	s.sources = s.content.and(s.others)
 	s.mu.Unlock()
 	s.wake()
+}
+
+// UseBackfills puts other backfills of webhooks in force, as [Supervisor.Use] does with
+// the sources of content.
+func (s *Supervisor) UseBackfills(entries []backfill.Entry) error {
+	all, err := backfills(entries)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.others = all
+	s.sources = s.content.and(s.others)
+	s.mu.Unlock()
+	s.wake()
+	return nil
 }
 
 func (s *Supervisor) inForce() *Sources {

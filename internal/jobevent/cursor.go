@@ -23,13 +23,13 @@ type cursor struct {
 	Idle bool `json:"idle,omitempty"`
 }
 
-func (d *feed) subject() string { return "$KV." + bus.BucketConfig + "." + d.key }
+func (d *feed) subject() string { return "$KV." + bus.BucketSources + "." + d.key }
 
 // load reads the cursor. A stream that ends before it has lost something; what it has
 // from its end on is told of then.
 func (d *feed) load(ctx context.Context) error {
 	d.cursor, d.rev = cursor{Idle: true}, 0
-	m, err := d.f.bus.Last(ctx, "KV_"+bus.BucketConfig, d.subject())
+	m, err := d.f.bus.Last(ctx, "KV_"+bus.BucketSources, d.subject())
 	switch {
 	case errors.Is(err, bus.ErrNotFound):
 		return nil

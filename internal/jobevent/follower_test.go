@@ -204,7 +204,7 @@ func TestRewound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subject := "$KV." + bus.BucketConfig + "." + bus.KeyJobEvents
+	subject := "$KV." + bus.BucketSources + "." + bus.KeyJobEvents
 	if _, _, err := l.bus.Publish(t.Context(), &nats.Msg{Subject: subject, Data: data}); err != nil {
 		t.Fatal(err)
 	}

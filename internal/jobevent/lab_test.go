@@ -151,7 +151,7 @@ func (l *lab) until(what string, so func() bool, state func() string) {
 // stored reads the cursor on the jobs; ok is false if there is none.
 func (l *lab) stored() (c cursor, ok bool) {
 	l.Helper()
-	m, err := l.bus.Last(l.Context(), "KV_"+bus.BucketConfig, "$KV."+bus.BucketConfig+"."+bus.KeyJobEvents)
+	m, err := l.bus.Last(l.Context(), "KV_"+bus.BucketSources, "$KV."+bus.BucketSources+"."+bus.KeyJobEvents)
 	if err != nil {
 		return c, false
 	}

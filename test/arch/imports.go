@@ -49,9 +49,7 @@ var imports = map[string][]string{
 	"internal/source":         {"events"},
 	"internal/source/program": {"events", "internal/source", "internal/strictyaml"},
 	"internal/intake": {
-		"events", "internal/bus", "internal/control", "internal/proc", "internal/source", "internal/source/files",
-		"internal/source/program", "internal/source/release", "internal/source/schedule", "internal/source/subject",
-		"internal/strictyaml",
+		"events", "internal/bus", "internal/control", "internal/proc", "internal/releases", "internal/source", "internal/source/backfill", "internal/source/files", "internal/source/program", "internal/source/release", "internal/source/schedule", "internal/source/subject", "internal/strictyaml",
 	},
 	"internal/source/files": {"events", "internal/source", "internal/strictyaml"},
 	"internal/source/release": {
@@ -62,9 +60,11 @@ var imports = map[string][]string{
 		"events", "internal/bus", "internal/proc", "internal/source", "internal/strictyaml",
 	},
 	"internal/source/sourcetest": {"events", "internal/source"},
-	"internal/source/webhook":    {"events", "internal/proc", "internal/strictyaml"},
-	"internal/source/backfill":   {"internal/proc", "internal/source"},
-	"internal/web":               {"events", "internal/bus", "internal/queue"},
+	"internal/source/webhook": {
+		"events", "internal/proc", "internal/source/backfill", "internal/strictyaml",
+	},
+	"internal/source/backfill": {"internal/proc", "internal/source"},
+	"internal/web":             {"events", "internal/bus", "internal/queue"},
 
 	// Hosts.
 	"engine/conn":        {},

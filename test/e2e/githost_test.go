@@ -53,7 +53,7 @@ func newGitHost(t *testing.T, name string) *gitHost {
 	t.Cleanup(g.site.Close)
 	g.git(t, dir, "init", "--quiet", "--bare", "--initial-branch=main", g.bare)
 	must(t, os.MkdirAll(filepath.Join(g.bare, "told"), 0o700))
-	must(t, os.WriteFile(filepath.Join(g.bare, "hooks", "post-receive"), []byte(told), 0o700)) //nolint:gosec // a program
+	must(t, os.WriteFile(filepath.Join(g.bare, "hooks", "post-receive"), []byte(told), 0o700))
 	g.git(t, dir, "clone", "--quiet", g.bare, g.work)
 	return g
 }
@@ -61,7 +61,7 @@ func newGitHost(t *testing.T, name string) *gitHost {
 // git runs git as somebody with no configuration of their own.
 func (g *gitHost) git(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=dev", "-c", "user.email=dev@example.com"}, args...)...) //nolint:gosec // our own arguments
+	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=dev", "-c", "user.email=dev@example.com"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1"}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -89,7 +89,11 @@ func TestAutoUpgrade(t *testing.T) {
 		u.runs(t, "v1.1.0", "v1.1.0", "v1.1.0")
 		u.ops.hears(t, "The app was not upgraded", j.ID)
 		touched := map[string]bool{}
-		for _, r := range u.watched(t, j.ID) {
+		out := u.jet(t, "jobs", "watch", j.ID, "--json")
+		if out.Code != 1 {
+			t.Errorf("jet jobs watch of a job that failed: exit code %d: %s", out.Code, out.Stderr)
+		}
+		for _, r := range results(t, strings.Split(out.Stdout, "\n")) {
 			touched[r.Host] = true
 		}
 		if len(touched) != 1 || !touched[u.hosts[0].Name] {
@@ -124,12 +128,14 @@ func newUpgrades(t *testing.T) *upgrades {
 	u.edit(t, "sources.yml", "provider: github ", "provider: gitea\n      base_url: "+u.git.site.URL+" ")
 	u.edit(t, "notify.yml", "https://hooks.example.com/ops", u.ops.url)
 	must(t, os.Remove(filepath.Join(u.data, "hooks.yml")))
-	out := u.jet(t, "webhooks", "add", "gitea", "app", "--repository", appRepository)
+	out := u.jet(t, "webhooks", "add", "gitea", "app", "--repo", appRepository)
 	if out.Code != 0 {
 		t.Fatalf("jet webhooks add: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
 	}
-	if out := u.jet(t, "rules", "check", u.content); out.Code != 0 {
-		t.Fatalf("jet rules check: exit code %d: %s%s", out.Code, out.Stdout, out.Stderr)
+	for _, what := range []string{"check", "test"} {
+		if out := u.jet(t, "rules", what, u.content); out.Code != 0 {
+			t.Fatalf("jet rules %s: exit code %d: %s%s", what, out.Code, out.Stdout, out.Stderr)
+		}
 	}
 	return u
 }
@@ -150,12 +156,7 @@ func (u *upgrades) edit(t *testing.T, name, from, to string) {
 func (u *upgrades) startBus(t *testing.T, more ...string) {
 	t.Helper()
 	u.site.startBus(t, more...)
-	secret, err := filepath.Glob(filepath.Join(u.data, "*.secret"))
-	must(t, err)
-	if len(secret) != 1 {
-		t.Fatalf("the secrets are %v", secret)
-	}
-	text, err := os.ReadFile(secret[0])
+	text, err := os.ReadFile(filepath.Join(u.data, "app.secret"))
 	must(t, err)
 	u.git.tells(t, u.addr.HTTP+"/hooks/app", strings.TrimSpace(string(text)))
 }
@@ -226,7 +227,7 @@ func appRelease(t *testing.T, tag, fault string) releases.Release {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "app")
 	flags := fmt.Sprintf("-s -w -X main.version=%s -X 'main.broken=%s'", tag, fault)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", flags, "-o", file, "./testdata/app") //nolint:gosec // our own arguments
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", flags, "-o", file, "./testdata/app")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the app: %v: %s", err, out)

@@ -27,8 +27,9 @@ const (
 	// them, and moreAfter the one before the next round when that was not all: GitHub
 	// wants a second, and 500 an hour at the most.
 	perRound, apart, moreAfter = 100, time.Second, 15 * time.Minute
-	// defaultEvery is the time between rounds, least the shortest.
-	defaultEvery, least = time.Hour, time.Minute
+	// defaultEvery is the time between rounds, least the shortest, most the longest: GitHub
+	// forgets after three days.
+	defaultEvery, least, most = time.Hour, time.Minute, 24 * time.Hour
 )
 
 // Entry says which hook's deliveries are looked after.
@@ -50,8 +51,6 @@ type Entry struct {
 
 // Options are what all entries share.
 type Options struct {
-	// Seen, if set, reports whether the bus has the event of a delivery already.
-	Seen func(ctx context.Context, guid string) (bool, error)
 	// Transport, if set, is what requests are made with.
 	Transport http.RoundTripper
 }
@@ -60,7 +59,6 @@ type Options struct {
 type Source struct {
 	entry Entry
 	every time.Duration
-	seen  func(ctx context.Context, guid string) (bool, error)
 	http  *http.Client
 	// base is where the hooks are in the API; owner is what they belong to, for people.
 	base, owner string
@@ -93,16 +91,22 @@ func New(entries []Entry, o Options) (map[string]*Source, error) {
 // name is what GitHub allows an owner and a repository to be called.
 var name = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
+// Check says what is wrong with an entry, nil if nothing is. It opens nothing.
+func (e Entry) Check() error {
+	_, err := newSource(e, Options{})
+	return err
+}
+
 func newSource(e Entry, o Options) (*Source, error) {
-	s := &Source{entry: e, every: cmp.Or(e.Every, defaultEvery), seen: o.Seen, found: e.HookID, owner: e.Repository}
+	s := &Source{entry: e, every: cmp.Or(e.Every, defaultEvery), found: e.HookID, owner: e.Repository}
 	u, err := url.Parse(cmp.Or(e.BaseURL, api))
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("base_url is no address of an API, such as https://github.example.com/api/v3")
 	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
 		return nil, errors.New("base_url must begin with https://, or the token could be read on its way")
-	case s.every < least:
-		return nil, fmt.Errorf("every is %s, and must be %s at least", s.every, least)
+	case s.every < least || s.every > most:
+		return nil, fmt.Errorf("every is %s, and must be %s to %s", s.every, least, most)
 	case e.HookID < 0:
 		return nil, errors.New("the hook's id is a positive number")
 	case e.TokenFile == "":

@@ -59,16 +59,6 @@ func (s *Source) round(ctx context.Context, f source.Feed, st *state) (more bool
 func (s *Source) again(ctx context.Context, f source.Feed, hook int64, st *state, guid string) error {
 	m := st.Open[guid]
 	log := f.Log().With(slog.String("delivery", guid))
-	if s.seen != nil {
-		seen, err := s.seen(ctx, guid)
-		if err != nil {
-			return fmt.Errorf("look whether delivery %s has arrived: %w", guid, err)
-		}
-		if seen { // its answer was lost
-			m.Over = true
-			return nil
-		}
-	}
 	err := s.redeliver(ctx, hook, m.ID)
 	switch {
 	case errors.Is(err, errGone):

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/source/backfill"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -23,30 +22,13 @@ type File struct {
 	// Proxies are the addresses whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
 	// Backfills are the hooks whose missed deliveries are to be looked for.
-	Backfills []Backfill
+	Backfills []backfill.Entry
 	// Files are the other files that it was made of: secrets and certificates.
 	Files []string
 }
 
-// Backfill says where the host of a hook tells which deliveries failed.
-type Backfill struct {
-	// Hook is the name of the hook here.
-	Hook string
-	// Repository is owner/name, or Organization is one's name: where the webhook is set up.
-	Repository, Organization string
-	// ID is the number of the webhook at its host.
-	ID int64
-	// TokenFile, an absolute path, holds the token for the API at BaseURL.
-	TokenFile, BaseURL string
-	// Every is how often it is looked.
-	Every time.Duration
-}
-
 const (
-	backfillURL                    = "https://api.github.com"
-	backfillEvery                  = time.Hour
-	backfillOftenest, backfillLast = time.Minute, 24 * time.Hour // hosts forget after three days
-	maxHooks                       = 10_000
+	maxHooks = 10_000
 )
 
 // fileDoc is the form of hooks.yml.
@@ -98,7 +80,7 @@ type backfillForm struct {
 	strictyaml.Pos
 	Repository   string         `yaml:"repository"`
 	Organization string         `yaml:"organization"`
-	Hook         int64          `yaml:"hook,required"`
+	Hook         int64          `yaml:"hook"`
 	TokenFile    placed         `yaml:"token_file,required"`
 	BaseURL      string         `yaml:"base_url"`
 	Every        *time.Duration `yaml:"every"`
@@ -234,40 +216,27 @@ func (l *loader) hook(form hookForm) {
 
 func (l *loader) backfill(form hookForm) {
 	d := form.Backfill
-	b := Backfill{
-		Hook: form.Name, Repository: d.Repository, Organization: d.Organization, ID: d.Hook,
-		TokenFile: l.path(d.TokenFile.text), BaseURL: backfillURL, Every: backfillEvery,
+	b := backfill.Entry{
+		Hook: form.Name, Repository: d.Repository, Organization: d.Organization, HookID: d.Hook,
+		TokenFile: l.path(d.TokenFile.text), BaseURL: d.BaseURL,
 	}
 	say := func(at strictyaml.Pos, format string, args ...any) {
 		l.fault(at.Errorf("webhook %q: backfill: %w", form.Name, fmt.Errorf(format, args...)))
 	}
-	owner, repo, two := strings.Cut(d.Repository, "/")
-	switch {
-	case Kind(form.Kind) != GitHub:
-		say(d.Pos, "it is for kind %s", GitHub)
-	case (d.Repository == "") == (d.Organization == ""):
-		say(d.Pos, "say either in which repository or in which organization the webhook is set up")
-	case d.Repository != "" && (!two || owner == "" || repo == "" || strings.Contains(repo, "/")):
-		say(d.Pos, "repository must be OWNER/NAME, not %q", d.Repository)
-	case strings.Contains(d.Organization, "/"):
-		say(d.Pos, "organization must be a name, not %q", d.Organization)
-	case d.Hook < 1:
-		say(d.Pos, "hook must be the webhook's number, which is at the end of the address of its settings")
-	}
-	if _, err := proc.ReadSecret(b.TokenFile); err != nil {
-		say(d.TokenFile.Pos, "%w", err)
-	}
-	if d.BaseURL != "" {
-		u, err := url.Parse(d.BaseURL)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			say(d.Pos, "base_url must be like %s", backfillURL)
-		}
-		b.BaseURL = strings.TrimRight(d.BaseURL, "/")
-	}
 	if d.Every != nil {
-		if b.Every = *d.Every; b.Every < backfillOftenest || b.Every > backfillLast {
-			say(d.Pos, "every must be %s to %s, not %s", backfillOftenest, backfillLast, b.Every)
+		b.Every = *d.Every
+		if b.Every == 0 {
+			say(d.Pos, "every must not be 0")
 		}
+	}
+	if Kind(form.Kind) != GitHub {
+		say(d.Pos, "it is for kind %s", GitHub)
+	}
+	if err := b.Check(); err != nil {
+		say(d.Pos, "%w", err)
+	}
+	if _, err := proc.ReadSecret(b.TokenFile); b.TokenFile != "" && err != nil {
+		say(d.TokenFile.Pos, "%w", err)
 	}
 	l.file.Backfills = append(l.file.Backfills, b)
 }

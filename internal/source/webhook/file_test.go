@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/jet-bus/jet-bus/internal/source/backfill"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 )
 
@@ -94,13 +95,12 @@ hooks:
 		Proxies: []netip.Prefix{
 			netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32"),
 		},
-		Backfills: []webhook.Backfill{
+		Backfills: []backfill.Entry{
 			{
-				Hook: "github", Repository: "acme/app", ID: 12345, TokenFile: dir + "/secrets/good", BaseURL: "https://api.github.com",
-				Every: time.Hour,
+				Hook: "github", Repository: "acme/app", HookID: 12345, TokenFile: dir + "/secrets/good",
 			},
 			{
-				Hook: "org", Organization: "acme", ID: 1, TokenFile: dir + "/secrets/next", BaseURL: "https://ghe.example/api/v3",
+				Hook: "org", Organization: "acme", HookID: 1, TokenFile: dir + "/secrets/next", BaseURL: "https://ghe.example/api/v3/",
 				Every: 10 * time.Minute,
 			},
 		},
@@ -200,11 +200,11 @@ func TestLoadFaults(t *testing.T) {
 			"backfill", "hooks:\n  - {name: a, kind: gitea, secret_files: [secrets/good], backfill: {repository: a/b, hook: 1, token_file: secrets/good}}\n" +
 				"  - {name: b, kind: github, secret_files: [secrets/good], backfill: {hook: 1, token_file: secrets/good}}\n" +
 				"  - {name: c, kind: github, secret_files: [secrets/good], backfill: {repository: a, hook: 1, token_file: secrets/none}}\n" +
-				"  - {name: d, kind: github, secret_files: [secrets/good], backfill: {repository: a/b, hook: 0, token_file: secrets/good, every: 1s, base_url: here}}\n",
+				"  - {name: d, kind: github, secret_files: [secrets/good], backfill: {repository: a/b, hook: -1, token_file: secrets/good, every: 1s, base_url: here}}\n",
 			[]string{
-				`:2:68: webhook "a": backfill: it is for kind github`, `:3:69: webhook "b": backfill: say either`,
-				`:4:69: webhook "c": backfill: repository must be OWNER/NAME`, `:4:106: webhook "c": backfill: read secret: stat`,
-				`:5:69: webhook "d": backfill: hook must be`, `:5:69: webhook "d": backfill: base_url must be`, `:5:69: webhook "d": backfill: every must be 1m0s to`,
+				`:2:68: webhook "a": backfill: it is for kind github`, `:3:69: webhook "b": backfill: it needs a repository, or an organization`,
+				`:4:69: webhook "c": backfill: "a" is no repository, such as acme/app`, `:4:106: webhook "c": backfill: read secret: stat`,
+				`:5:69: webhook "d": backfill: base_url is no address of an API`,
 			},
 		},
 	} {

@@ -142,6 +142,7 @@ func TestParseRefuses(t *testing.T) {
 		"large number":     {head + `,"level":4294967296}`, "32-bit"},
 		"object extension": {head + `,"level":{"a":1}}`, "invalid"},
 		"control":          {head + `,"tag":"\u001b[2J"}`, "control character"},
+		"control, of data": {head + `,"datacontenttype":"text/plain; a=\"\u001b\"","data":"x"}`, "datacontenttype has a control character"},
 		"data not UTF-8":   {head + `,"data":"` + "\xff" + `"}`, "UTF-8"},
 		"both data":        {head + `,"data":1,"data_base64":"AA=="}`, "both"},
 		"bad base64":       {head + `,"data_base64":"%"}`, "base64"},

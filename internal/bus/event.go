@@ -133,15 +133,21 @@ func EncodeEvent(subject string, e event.Event) (*nats.Msg, error) {
 		return nil, fmt.Errorf("encode event %s: %w: %d bytes, at most %d", e.ID(), ErrTooLarge, len(data), MaxEventSize)
 	}
 	// No ce- headers: with one, other readers take the body for plain data.
-	h := nats.Header{headerContentType: {event.ApplicationCloudEventsJSON}, headerMsgID: {eventID(e)}}
+	h := nats.Header{headerContentType: {event.ApplicationCloudEventsJSON}, headerMsgID: {eventID(subject, e)}}
 	return &nats.Msg{Subject: subject, Header: h, Data: data}, nil
 }
 
 // eventID is what makes two events the same: source and id. A hash, because
-// both may hold what a header must not.
-func eventID(e event.Event) string {
+// both may hold what a header must not. Those of what only jet-bus may store are apart:
+// many can be foreseen, and an event from outside with the source and id of one would
+// have the server take that for a duplicate.
+func eventID(subject string, e event.Event) string {
 	sum := sha256.Sum256([]byte(e.Source() + "\x00" + e.ID()))
-	return hex.EncodeToString(sum[:16])
+	id := hex.EncodeToString(sum[:16])
+	if strings.HasPrefix(subject, prefixEvents) && !strings.HasPrefix(subject, prefixEvents+ClassExternal+".") {
+		id = "own-" + id
+	}
+	return id
 }
 
 // sameID is what makes two events the same that have ids of their own.

@@ -89,6 +89,10 @@ const (
 	stopTimeout       = 10 * time.Second
 )
 
+// maxHeader bounds what a stranger's headers take, in bytes, times all connections. A
+// CloudEvent in binary mode has its attributes there.
+const maxHeader = 64 << 10
+
 // answerWithin is how long a webhook waits for its event to be stored: GitHub
 // hangs up after ten seconds, and would not hear that it has to try again.
 const answerWithin = 8 * time.Second

@@ -243,7 +243,8 @@ func (p *Process) startHTTP(ctx context.Context) error {
 	p.http = &http.Server{
 		Handler: doors.watch(mux), ConnContext: doors.remember,
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	scheme := "http"
 	if p.o.TLSCert != "" {

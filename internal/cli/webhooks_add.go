@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -32,7 +33,8 @@ func (w *webhooks) addCommand() *cobra.Command {
 that, and prints the address and the secret for the settings at its sender. KIND
 is the kind of sender, one of
   ` + strings.Join(kindNames(), " ") + `
-NAME is the last part of the address; without it, that is the kind.
+NAME is the last part of the address; without it, that is the kind. For sourcehut
+something is added that nobody guesses: there, the address is the secret.
 
 Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 		Example: `  jet webhooks add github --repo acme/app --url https://bus.example.com
@@ -47,6 +49,10 @@ Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 			name := string(kind.Kind)
 			if len(args) == 2 {
 				name = args[1]
+			}
+			if kind.Kind == webhook.SourceHut {
+				// The signature is the service's, whoever's webhook it is.
+				name += "-" + strings.ToLower(rand.Text()[:20])
 			}
 			return w.add(kind, name, o)
 		},

@@ -58,7 +58,7 @@ func (w *webhooks) change(edit func(text *webhook.Text, all []webhook.Named) err
 		err = f.Chmod(info.Mode().Perm())
 	}
 	_, werr := f.Write(text.Bytes())
-	if err := errors.Join(err, werr, f.Sync(), f.Close(), likeDirectory(f.Name())); err != nil {
+	if err := errors.Join(err, werr, likeDirectory(f), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("change webhooks: %w", err)
 	}
 	if err := os.Rename(f.Name(), name); err != nil {
@@ -68,9 +68,10 @@ func (w *webhooks) change(edit func(text *webhook.Text, all []webhook.Named) err
 }
 
 // likeDirectory gives a file to the owner of its directory, so that a jet-bus can read
-// what root writes for it.
-func likeDirectory(name string) error {
-	dir, err := os.Stat(filepath.Dir(name))
+// what root writes for it. It does not go by the name: who owns the directory could put a
+// link to a file of root's there meanwhile.
+func likeDirectory(f *os.File) error {
+	dir, err := os.Stat(filepath.Dir(f.Name()))
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func likeDirectory(name string) error {
 	if !ok || os.Geteuid() != 0 {
 		return nil
 	}
-	return os.Chown(name, int(owner.Uid), int(owner.Gid))
+	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 // writeSecret writes a secret beside the webhooks file and returns the name of its file
@@ -98,7 +99,7 @@ func (w *webhooks) writeSecret(hook, secret string) (string, error) {
 			return "", fmt.Errorf("write secret: %w", err)
 		}
 		_, err = io.WriteString(f, secret+"\n")
-		if err := errors.Join(err, f.Sync(), f.Close(), likeDirectory(name)); err != nil {
+		if err := errors.Join(err, likeDirectory(f), f.Sync(), f.Close()); err != nil {
 			return "", errors.Join(fmt.Errorf("write secret: %w", err), os.Remove(name))
 		}
 		return base, nil

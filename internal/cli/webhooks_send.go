@@ -75,11 +75,7 @@ func (w *webhooks) test(ctx context.Context, names []string) error {
 			return fmt.Errorf("%w; say where jet-bus is with --url", err)
 		}
 	}
-	// To this machine, by its number: the certificate is for the name that senders use.
-	client := &http.Client{
-		Timeout:   sendTimeout,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: w.base == "", MinVersion: tls.VersionTLS12}}, //nolint:gosec // as above
-	}
+	client := sender(w.base == "")
 	defer client.CloseIdleConnections()
 	refused := false
 	for _, h := range hooks {
@@ -128,6 +124,19 @@ func (w *webhooks) testOne(ctx context.Context, client *http.Client, h webhook.H
 		w.printf("%s%d %s: %s\n", which, status, http.StatusText(status), proc.Printable(answer))
 	}
 	return refused, nil
+}
+
+// sender returns a client for test deliveries, to this machine or by the way that senders
+// take.
+func sender(here bool) *http.Client {
+	return &http.Client{
+		Timeout: sendTimeout,
+		// No git host follows a redirect as it was asked, and what it leads to would be handed
+		// the secret of kinds that send it.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		// To this machine, by its number: the certificate is for the name that senders use.
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: here, MinVersion: tls.VersionTLS12}}, //nolint:gosec // as above
+	}
 }
 
 // sendSample sends one delivery, and again until the webhook and its secret are known, if

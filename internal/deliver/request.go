@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cloudevents/sdk-go/v2/types"
 
@@ -110,7 +112,9 @@ func encodeBinary(h http.Header, e events.Event) ([]byte, error) {
 		}
 		set(name, text)
 	}
-	if ct := e.DataContentType(); ct != "" {
+	if ct := e.DataContentType(); strings.ContainsFunc(ct, unicode.IsControl) {
+		return nil, errors.New("its datacontenttype has a control character, which no header can have")
+	} else if ct != "" {
 		h.Set(contentType, ct)
 	} else if len(e.Data()) > 0 {
 		h.Set(contentType, "application/json") // what data without a type is

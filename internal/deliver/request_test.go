@@ -276,3 +276,17 @@ func TestMessageID(t *testing.T) {
 		t.Error("not the same for the same event")
 	}
 }
+
+// An event that cannot be put into headers is given up at once: tried again for a day, it
+// would keep up all others.
+func TestBinaryWithoutHeader(t *testing.T) {
+	t.Parallel()
+	e := parse(t, samples[3])
+	e.SetDataContentType("text/plain; a=\"\x01\"")
+	sub := to(t, "sink", "url: 'http://127.0.0.1:1/', mode: binary")
+	c := outbound.NewClient(nil, 1)
+	defer c.Close()
+	if _, err := sub.send(t.Context(), c, []events.Event{e}); err == nil || !outbound.Known(err).Final {
+		t.Errorf("got %v, want a final failure", err)
+	}
+}

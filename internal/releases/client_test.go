@@ -27,6 +27,8 @@ func serve(t *testing.T, answer http.HandlerFunc) Repository {
 
 func TestClientWaitsWhenAsked(t *testing.T) {
 	t.Parallel()
+	now := time.Now()
+	tomorrow := "until " + now.Add(24*time.Hour).UTC().Format("2006-01-02 15:04:05") + " UTC" // however long it asks for
 	cases := map[string]struct {
 		status int
 		header map[string]string
@@ -36,8 +38,8 @@ func TestClientWaitsWhenAsked(t *testing.T) {
 		"busy":       {503, nil, []time.Duration{time.Second, 2 * time.Second}, "503"},
 		"asked":      {429, map[string]string{"Retry-After": "7"}, []time.Duration{7 * time.Second, 7 * time.Second}, "github_token raises the limit"},
 		"too long":   {429, map[string]string{"Retry-After": "3600"}, nil, "no more requests are taken until 2"},
-		"used up":    {403, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"}, nil, "until 2100-01-01 00:00:00 UTC; github_token raises the limit"},
-		"gitlab":     {429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "4102444800"}, nil, "until 2100-01-01 00:00:00 UTC"},
+		"used up":    {403, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"}, nil, tomorrow + "; github_token raises the limit"},
+		"gitlab":     {429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "4102444800"}, nil, tomorrow},
 		"in seconds": {429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "9"}, []time.Duration{9 * time.Second, 9 * time.Second}, "429"},
 		"forbidden":  {403, nil, nil, "403"},
 		"unknown":    {404, nil, nil, "does not exist"},
@@ -52,7 +54,6 @@ func TestClientWaitsWhenAsked(t *testing.T) {
 		})
 		var waits []time.Duration
 		client := NewClient()
-		now := time.Now()
 		client.Now = func() time.Time { return now }
 		client.Wait = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
 		_, err := client.List(t.Context(), r, time.Time{})

@@ -44,14 +44,17 @@ var limitHeaders = [...]string{"X-RateLimit-", "RateLimit-"}
 // seconds from now on.
 const epoch = 1e8
 
+// longest is for how long a server is left alone at most, whatever it says.
+const longest = 24 * time.Hour
+
 // askedPause reads how long a server wants to be left alone, if it says so.
 func askedPause(h http.Header, now time.Time) (time.Duration, bool) {
 	if v := h.Get("Retry-After"); v != "" {
 		if s, err := strconv.ParseUint(v, 10, 31); err == nil {
-			return time.Duration(s) * time.Second, true
+			return min(time.Duration(s)*time.Second, longest), true
 		}
 		if t, err := http.ParseTime(v); err == nil {
-			return max(0, t.Sub(now)), true
+			return min(max(0, t.Sub(now)), longest), true
 		}
 	}
 	for _, kind := range limitHeaders {
@@ -71,9 +74,12 @@ func resetTime(v string, now time.Time) (time.Time, bool) {
 	case err != nil || s < 0:
 		return time.Time{}, false
 	case s < epoch:
-		return now.Add(time.Duration(s) * time.Second), true
+		return now.Add(min(time.Duration(s)*time.Second, longest)), true
 	}
-	return time.Unix(s, 0), true
+	if t := time.Unix(s, 0); t.Before(now.Add(longest)) {
+		return t, true
+	}
+	return now.Add(longest), true
 }
 
 // budget is what a site leaves to one account, as it said last. The zero value

@@ -9,8 +9,12 @@ import (
 	"net/http"
 )
 
-// maxAlerts is the most alerts of one delivery.
-const maxAlerts = 1000
+// maxAlerts is the most alerts of one delivery, maxAlertBytes the most bytes that they
+// may take as events: what they share is in each of them.
+const (
+	maxAlerts     = 1000
+	maxAlertBytes = 16 << 20
+)
 
 // alertAdapter is the adapter for Alertmanager and for Grafana, whose payloads have the
 // same form: each alert is an event of its own. Only payloads of the version are taken,
@@ -35,7 +39,7 @@ func alertAdapter(prefix, version string) adapter {
 			return nil, refusalError{http.StatusRequestEntityTooLarge, fmt.Sprintf(
 				"a delivery holds at most %d alerts and this has %d, set a limit at the sender or group the alerts", maxAlerts, len(sent))}
 		}
-		items := make([]item, 0, len(sent))
+		items, size := make([]item, 0, len(sent)), 0
 		for i, one := range sent {
 			alert, ok := one.(map[string]any)
 			if !ok {
@@ -44,6 +48,13 @@ func alertAdapter(prefix, version string) adapter {
 			list, err := adaptAlert(prefix, "/hooks/"+hook, p, payload{tree: alert})
 			if err != nil {
 				return nil, fmt.Errorf("alert %d: %w", i+1, err)
+			}
+			for _, one := range list {
+				size += len(one.event.Data())
+			}
+			if size > maxAlertBytes {
+				return nil, refusalError{http.StatusRequestEntityTooLarge, fmt.Sprintf(
+					"the alerts take more than %d MiB, each with what all share, set a limit at the sender or group the alerts", maxAlertBytes>>20)}
 			}
 			items = append(items, list...)
 		}

@@ -155,3 +155,29 @@ func TestAlertsOdd(t *testing.T) {
 		t.Errorf("ids %v, want two", ids)
 	}
 }
+
+// TestAlertsTogether is about what alerts share: it is in each of them, so that a small
+// body can become very much.
+func TestAlertsTogether(t *testing.T) {
+	t.Parallel()
+	body := func(shared, alerts int) []byte {
+		one := `{"status":"firing","startsAt":"2026-03-01T10:00:00Z","fingerprint":"%d"}`
+		list := make([]string, alerts)
+		for i := range list {
+			list[i] = fmt.Sprintf(one, i)
+		}
+		return fmt.Appendf(nil, `{"version":"4","commonLabels":{"x":%q},"alerts":[%s]}`, strings.Repeat("x", shared), strings.Join(list, ","))
+	}
+	h := hook(webhook.Alertmanager)
+	h.Burst = 1000
+	for _, tc := range []struct{ shared, alerts, want int }{
+		{10 << 10, 1000, http.StatusAccepted}, {100 << 10, 100, http.StatusAccepted}, {100 << 10, 1000, http.StatusRequestEntityTooLarge},
+	} {
+		handler, k := serve(t, h)
+		sent := body(tc.shared, tc.alerts)
+		status, answer, _ := send(handler, h.Name, sent, nil, proof(h.Kind, sent, time.Now()))
+		if status != tc.want || (status == http.StatusAccepted) != (len(k.list) == tc.alerts) {
+			t.Errorf("%d alerts that share %d bytes: %d %s, %d stored", tc.alerts, tc.shared, status, sentence(answer), len(k.list))
+		}
+	}
+}

@@ -100,6 +100,7 @@ func TestClientCertificates(t *testing.T) {
 	}{
 		"by DNS name":       {ours.issue(t, client, soon, "x", "a.partner.example"), 202},
 		"by common name":    {ours.issue(t, client, soon, "Build"), 202},
+		"DNS name aside":    {ours.issue(t, client, soon, "a.partner.example", "a.other.example"), 401},
 		"deeper name":       {ours.issue(t, client, soon, "x", "a.b.partner.example"), 401},
 		"the name's end":    {ours.issue(t, client, soon, "partner.example"), 401},
 		"another name":      {ours.issue(t, client, soon, "x", "partner.example.evil"), 401},
@@ -467,4 +468,25 @@ func TestUse(t *testing.T) {
 			t.Errorf("%+v", now)
 		}
 	})
+}
+
+// Who may tell of one repository must not tell of another's releases under its name.
+func TestReleaseOfAnother(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]int{
+		"https://api.github.com/repos/acme/app":         202,
+		"https://ghe.example.com/api/v3/repos/Acme/App": 202,
+		"https://api.github.com/repos/acme/other":       403,
+		"https://api.github.com/repos/acme/app/x":       403,
+		"https://api.github.com/repos/notacme/app":      403,
+	} {
+		one := hook(webhook.GitHub)
+		one.Repositories = []string{"acme/app"}
+		h, _ := serve(t, one)
+		body := fmt.Appendf(nil, `{"action":"published","release":{"id":7,"tag_name":"v1"},"repository":{"full_name":"acme/app","url":%q}}`, url)
+		about := headers("X-GitHub-Event", "release", "X-GitHub-Delivery", "d")
+		if status, answer, _ := send(h, "hook", body, about, proof(webhook.GitHub, body, time.Now())); status != want {
+			t.Errorf("%s: status %d, answer %v", url, status, answer)
+		}
+	}
 }

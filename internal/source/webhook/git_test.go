@@ -116,7 +116,7 @@ func TestGitHosts(t *testing.T) {
 			webhook.Gitea, file("gitea_release"), headers("X-Gitea-Event", "release", "X-Gitea-Delivery", "d", "X-GitHub-Event", "release"),
 			gitView{
 				"release:17:published", "org.gitea.release.published", "https://git.example.com/api/v1/repos/acme/app", "17", "2026-03-01T10:00:00Z",
-				"git.example.com", "acme/app", "refs/tags/v2.1.0", "v2.1.0", "dev", "release", "d", true,
+				"git.example.com", "acme/app", "refs/tags/v2.1.0", "v2.1.0", "dev", "release", "d", false,
 			},
 		},
 		"old gitea release": {
@@ -124,14 +124,14 @@ func TestGitHosts(t *testing.T) {
 			headers("X-Gitea-Event", "release", "X-Gitea-Delivery", "d"),
 			gitView{
 				"release:17:published", "org.gitea.release.published", "https://git.example.com/api/v1/repos/acme/app", "17", "2026-03-01T10:00:00Z",
-				"git.example.com", "acme/app", "refs/tags/v2.1.0", "v2.1.0", "dev", "release", "d", true,
+				"git.example.com", "acme/app", "refs/tags/v2.1.0", "v2.1.0", "dev", "release", "d", false,
 			},
 		},
 		"forgejo release": {
 			webhook.Forgejo, file("gitea_release"), headers("X-Forgejo-Event", "release", "X-Forgejo-Delivery", "d"),
 			gitView{
 				"release:17:published", "org.forgejo.release.published", "https://git.example.com/api/v1/repos/acme/app", "17", "2026-03-01T10:00:00Z",
-				"git.example.com", "acme/app", "refs/tags/v2.1.0", "v2.1.0", "dev", "release", "d", true,
+				"git.example.com", "acme/app", "refs/tags/v2.1.0", "v2.1.0", "dev", "release", "d", false,
 			},
 		},
 		"gitea push of a tag": {
@@ -341,6 +341,12 @@ func TestSentAgain(t *testing.T) {
 	again := post(t, hook(webhook.SourceHut), body, headers("X-Webhook-Event", "REPO_UPDATE", "X-Webhook-Delivery", "2"))[0]
 	if first.ID() != again.ID() || len(first.ID()) != 64 || events.Extension(again.Event, events.ExtDelivery) != "2" {
 		t.Errorf("sourcehut: ids %q and %q", first.ID(), again.ID())
+	}
+	// A release has the id that a watcher gives it, too, which decides alone: by a key as
+	// well, it would be stored once for each of them.
+	created := []byte(`{"object_kind":"release","action":"create","tag":"v1","created_at":"2026-03-01 10:00:00 UTC"}`)
+	if e := post(t, hook(webhook.GitLab), created, headers("X-Gitlab-Event-UUID", "1"))[0]; e.same != "" || !strings.HasPrefix(e.ID(), "release:v1:") {
+		t.Errorf("gitlab: id %q, same %q", e.ID(), e.same)
 	}
 	// GitLab before 17.4.
 	push := []byte(`{"object_kind":"push","checkout_sha":"a"}`)

@@ -125,8 +125,9 @@ func githubAdapter(d dialect) adapter {
 		}
 		env := githubEnvelope(hook, event, p)
 		env.typ, env.delivery = d.prefix+env.typ, id
+		byID := env.id != "" // then that decides, as it does where a watcher tells of the same release
 		env.id = cmp.Or(env.id, id)
-		if d.fresh {
+		if d.fresh && !byID {
 			env.same = sameDelivery(env.typ, body)
 		}
 		return p.one(env)

@@ -104,7 +104,7 @@ func gitlabGit(env *envelope, kind string, p payload) {
 		}
 		env.gitEvent = gitRelease
 		if at := p.time("created_at"); env.tag != "" && !at.IsZero() {
-			env.id = releaseID(env.tag, strconv.FormatInt(at.Unix(), 10))
+			env.id, env.same = releaseID(env.tag, strconv.FormatInt(at.Unix(), 10)), ""
 		}
 	}
 }

@@ -134,7 +134,8 @@ func gitKinds() []kindSpec {
 			SourceHut, "SourceHut", "Events of git.sr.ht, subscribed to with createGitWebhook or createUserWebhook of its GraphQL API.",
 			"GIT_POST_RECEIVE, with a query such as query { webhook { uuid event date ... on GitEvent " +
 				"{ repository { name owner { canonicalName } } pusher { canonicalName } updates { ref { name } new { id } } } } }",
-			"nowhere: SourceHut signs with a key of its own, and the secret file here holds the public one", "",
+			"nowhere: SourceHut signs with a key of its own, and the secret file here holds the public one; it signs for all its " +
+				"accounts, so who knows the address can send", "",
 		},
 		verify: func(h Hook) (verifier, error) { return sourcehutVerifier(h.Secrets) },
 		adapt:  with(adaptSourcehut),

@@ -21,8 +21,9 @@ const standardType = "com.standardwebhooks.{.type}"
 // mapped is a [Mapping] in service.
 type mapped struct {
 	typ, source, subject, id template
-	// deliveryID is the header that has the delivery's id, empty if none does.
-	deliveryID string
+	// deliveryID is the header that has the delivery's id, stamp that with its signed time,
+	// empty if none does.
+	deliveryID, stamp string
 	// at is where in the body the event's time is, empty for the time of arrival.
 	at string
 }
@@ -40,7 +41,7 @@ func newMapped(h Hook) (mapped, error) {
 			m.Type = standardType
 		}
 	} else if h.Scheme != nil {
-		ready.deliveryID = h.Scheme.ID
+		ready.deliveryID, ready.stamp = h.Scheme.ID, h.Scheme.Timestamp
 	}
 	if m.Type == "" {
 		return mapped{}, errors.New("it does not say of which type its events are")
@@ -107,11 +108,15 @@ func (m mapped) adapt(_ string, h http.Header, body []byte) ([]item, error) {
 	if env.id, err = m.eventID(h, p, body); err != nil {
 		return nil, fmt.Errorf("the event's id: %w", err)
 	}
+	if env.id == "" {
+		env.same = sameDelivery(env.typ, body)
+	}
 	return p.one(env)
 }
 
 // eventID returns the event's id: as the mapping has it, else the delivery's, else the
-// digest of the body.
+// digest of the body and the signed time. Without any of them it is empty: what was said
+// yesterday may rightly be said again.
 func (m mapped) eventID(h http.Header, p payload, body []byte) (string, error) {
 	if len(m.id) > 0 {
 		return m.id.fill(h, p, plainText)
@@ -122,7 +127,14 @@ func (m mapped) eventID(h http.Header, p payload, body []byte) (string, error) {
 			return id, err
 		}
 	}
-	return digest(body), nil
+	if m.stamp == "" {
+		return "", nil
+	}
+	stamp, err := one(h, m.stamp)
+	if err != nil {
+		return "", err
+	}
+	return digest([]byte(stamp + "\n" + string(body))), nil
 }
 
 func digest(body []byte) string {

@@ -138,6 +138,7 @@ func clean(s string) string {
 // envelope is what a delivery becomes around its payload. Empty parts are left
 // out; a zero time is now.
 type envelope struct {
+	// id is empty where nothing tells a delivery from another like it.
 	id, typ, source, subject string
 	time                     time.Time
 	// The view of git that all hosts share.
@@ -191,14 +192,16 @@ func (p payload) event(env envelope) (events.Event, error) {
 	// Not by encoding it again: the payload stays as it was sent.
 	e.SetDataContentType("application/json")
 	e.DataEncoded = p.raw
-	e.SetID(env.id)
+	if env.id != "" {
+		e.SetID(env.id)
+	}
 	if !env.time.IsZero() {
 		e.SetTime(env.time)
 	}
 	if env.subject != "" {
 		e.SetSubject(env.subject)
 	}
-	if env.delivery == env.id {
+	if env.delivery == e.ID() {
 		env.delivery = ""
 	}
 	for name, v := range map[string]string{

@@ -68,8 +68,18 @@ func (e *endpoint) checkRepositories(list []item) error {
 		if !slices.ContainsFunc(e.repositories, func(p string) bool { return matches(p, name, "/") }) {
 			return refusalError{http.StatusForbidden, "this webhook takes no events of this repository"}
 		}
+		// The source has a part in which releases are the same: who may tell of one repository
+		// must not tell of another's under its name.
+		if one.event.Extensions()[events.ExtGitEvent] == gitRelease && !addressOf(one.event.Source(), name) {
+			return refusalError{http.StatusForbidden, "the address of the repository is not that of its name"}
+		}
 	}
 	return nil
+}
+
+// addressOf reports whether an address, of a page or an API, is that of a repository.
+func addressOf(address, repository string) bool {
+	return strings.HasSuffix(strings.ToLower(address), "/"+strings.ToLower(repository))
 }
 
 // certified reports whether the sender has shown a certificate that is accepted. That
@@ -89,7 +99,10 @@ func (e *endpoint) certified(req *http.Request) bool {
 	if err != nil {
 		return false
 	}
-	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
+	names := leaf.DNSNames
+	if len(names) == 0 { // else nobody vouches for it: what limits a CA to some names is about these
+		names = []string{leaf.Subject.CommonName}
+	}
 	return len(e.clients.Names) == 0 || slices.ContainsFunc(names, func(name string) bool {
 		return name != "" && slices.ContainsFunc(e.clients.Names, func(p string) bool { return matches(p, name, ".") })
 	})

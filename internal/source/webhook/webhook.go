@@ -126,8 +126,8 @@ type Mapping struct {
 type Clients struct {
 	// CAs have issued them.
 	CAs *x509.CertPool
-	// Names are patterns of the common names and DNS names, one of which must match; empty
-	// means any.
+	// Names are patterns of the DNS names, or of the common names of certificates without
+	// any, one of which must match; empty means any.
 	Names []string
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/jet-bus/jet-bus/internal/intake"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 )
 
@@ -66,12 +67,12 @@ func (p *Process) keepHooks(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	for rest(ctx, watchEvery) {
+	for pause.For(ctx, watchEvery) {
 		if !p.hooksChanged() {
 			continue
 		}
 		// Let whoever writes come to an end.
-		if !rest(ctx, settleFor) {
+		if !pause.For(ctx, settleFor) {
 			break
 		}
 		p.reloadHooks(false)

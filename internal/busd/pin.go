@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 // pinEvery is how often a pin is looked for, pinAnswer how long an answer may take.
@@ -40,7 +41,7 @@ func (p *Process) unpinned() error {
 // ends.
 func (p *Process) followPin(ctx context.Context) error {
 	var failed dispatch.Pin // what was told that it cannot be put in force
-	for rest(ctx, pinEvery) {
+	for pause.For(ctx, pinEvery) {
 		c := p.contents
 		pin, err := p.askPin(ctx)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/jet-bus/jet-bus/internal/dispatch"
 	"github.com/jet-bus/jet-bus/internal/notify"
 	"github.com/jet-bus/jet-bus/internal/ordered"
+	"github.com/jet-bus/jet-bus/internal/proc"
 )
 
 // What an event says of refused content at most.
@@ -158,10 +159,7 @@ func (p *Process) refuse(ctx context.Context, l loaded, err error) (told bool, _
 			r.More++
 			continue
 		}
-		if len(line) > maxFaultText {
-			line = strings.ToValidUTF8(line[:maxFaultText], "") + "…"
-		}
-		r.Faults = append(r.Faults, line)
+		r.Faults = append(r.Faults, proc.Cut(line, maxFaultText))
 	}
 	r.Reason = r.Faults[0]
 	if n := len(r.Faults) - 1 + r.More; n > 0 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 const (
@@ -35,7 +37,7 @@ func (p *Process) keepContent(ctx context.Context) error {
 			return nil
 		case <-due:
 		case <-p.contents.pull:
-			if !rest(ctx, time.Until(last.Add(lookApart))) {
+			if !pause.For(ctx, time.Until(last.Add(lookApart))) {
 				return nil
 			}
 		}
@@ -64,7 +66,7 @@ func (p *Process) settles(ctx context.Context) (changed bool, took time.Duration
 	if err == nil && same {
 		return false, took
 	}
-	for err == nil && rest(ctx, settleFor) {
+	for err == nil && pause.For(ctx, settleFor) {
 		var now string
 		if now, err = c.mark(ctx); now == mark {
 			break
@@ -111,17 +113,5 @@ func (c *contentSource) nudge() {
 	select {
 	case c.pull <- struct{}{}:
 	default:
-	}
-}
-
-// rest waits, and reports whether ctx has not ended.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

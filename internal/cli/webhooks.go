@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jet-bus/jet-bus/internal/access"
-	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 )
@@ -94,14 +93,10 @@ Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 
 // hookState is what the bus knows of how a webhook fares.
 type hookState struct {
-	State string `json:"state,omitempty"`
-	Event *struct {
-		ID   string    `json:"id"`
-		Type string    `json:"type"`
-		At   time.Time `json:"at"`
-	} `json:"event,omitempty"`
-	Error   string     `json:"error,omitempty"`
-	ErrorAt *time.Time `json:"error_at,omitempty"`
+	State   intake.Condition `json:"state,omitempty"`
+	Event   *intake.Event    `json:"event,omitempty"`
+	Error   string           `json:"error,omitempty"`
+	ErrorAt time.Time        `json:"error_at,omitzero"`
 }
 
 func (w *webhooks) list(ctx context.Context) error {
@@ -161,18 +156,9 @@ func (w *webhooks) states(ctx context.Context, all []webhook.Named) map[string]h
 		return states
 	}
 	defer done()
-	kv, err := b.JS.KeyValue(ctx, bus.BucketSources)
-	if err != nil {
-		return states
-	}
 	for _, h := range all {
-		entry, err := kv.Get(ctx, "state."+bus.Token("hook-"+h.Name))
-		if err != nil {
-			continue
-		}
-		var s hookState
-		if json.Unmarshal(entry.Value(), &s) == nil {
-			states[h.Name] = s
+		if s, err := intake.Get(ctx, b, intake.HookName(h.Name)); err == nil {
+			states[h.Name] = hookState{s.State, s.Event, s.Error, s.ErrorAt}
 		}
 	}
 	return states
@@ -181,16 +167,16 @@ func (w *webhooks) states(ctx context.Context, all []webhook.Named) map[string]h
 // kindNames are the kinds that a webhook can be of.
 func kindNames() []string {
 	var names []string
-	for _, k := range kinds() {
+	for _, k := range webhook.Kinds() {
 		names = append(names, string(k.Kind))
 	}
 	return names
 }
 
-func kindOf(name string) (kindInfo, error) {
-	all := kinds()
-	if i := slices.IndexFunc(all, func(k kindInfo) bool { return string(k.Kind) == name }); i >= 0 {
+func kindOf(name string) (webhook.KindInfo, error) {
+	all := webhook.Kinds()
+	if i := slices.IndexFunc(all, func(k webhook.KindInfo) bool { return string(k.Kind) == name }); i >= 0 {
 		return all[i], nil
 	}
-	return kindInfo{}, proc.Usagef("kind %q is none of %s", name, strings.Join(kindNames(), ", "))
+	return webhook.KindInfo{}, proc.Usagef("kind %q is none of %s", name, strings.Join(kindNames(), ", "))
 }

@@ -93,7 +93,7 @@ func (o addOptions) entry(kind webhook.Kind, name, secretFile string) []string {
 	return lines
 }
 
-func (w *webhooks) add(kind kindInfo, name string, o addOptions) error {
+func (w *webhooks) add(kind webhook.KindInfo, name string, o addOptions) error {
 	if kind.Kind == webhook.HMAC && o.event == "" {
 		return proc.Usagef("kind hmac needs --type: which type the events have, such as com.example.ci.built")
 	}
@@ -129,7 +129,7 @@ func (w *webhooks) add(kind kindInfo, name string, o addOptions) error {
 }
 
 // tell prints what is to be set at the sender of a webhook.
-func (w *webhooks) tell(kind kindInfo, what, name, at, secret, file string, show bool) error {
+func (w *webhooks) tell(kind webhook.KindInfo, what, name, at, secret, file string, show bool) error {
 	if w.json {
 		line := map[string]any{"name": name, "kind": kind.Kind, "url": at, "secret_file": filepath.Join(filepath.Dir(w.path()), file)}
 		for key, v := range map[string]string{"content_type": kind.ContentType, "events": kind.Events, "secret_goes_to": kind.Secret} {

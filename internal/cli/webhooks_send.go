@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jet-bus/jet-bus/internal/access"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 )
@@ -154,10 +155,8 @@ func (w *webhooks) sendSample(ctx context.Context, client *http.Client, h webhoo
 		if !unknown || time.Now().After(until) {
 			return status, answer, nil
 		}
-		select {
-		case <-ctx.Done():
+		if !pause.For(ctx, takeOverAsk) {
 			return 0, "", context.Cause(ctx)
-		case <-time.After(takeOverAsk):
 		}
 	}
 }

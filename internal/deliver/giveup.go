@@ -11,6 +11,8 @@ import (
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/pause"
+	"github.com/jet-bus/jet-bus/internal/proc"
 )
 
 // maxReason bounds what is told of a failure, in bytes.
@@ -35,7 +37,7 @@ func (l *lane) giveUp(ctx, work context.Context, it *item, reason string) {
 				return
 			}
 			log.Error("an event is to be given up, and that cannot be told; it is kept", slog.Any("err", err))
-			sleep(ctx, l.again)
+			pause.For(ctx, l.again)
 			err = nil
 		}
 		if err != nil { // it cannot even be made
@@ -70,10 +72,7 @@ func missedEvent(subscription string, from, to uint64, at time.Time) (events.Eve
 // told makes the event of a failure; key is what there is one of for each subscription.
 func told(subscription, key string, cause *events.Event, data events.DeliveryFailed) (events.Event, error) {
 	data.Subscription = subscription
-	if len(data.Reason) > maxReason {
-		data.Reason = data.Reason[:maxReason]
-	}
-	data.Reason = strings.ToValidUTF8(data.Reason, "\uFFFD")
+	data.Reason = strings.ToValidUTF8(proc.Cut(data.Reason, maxReason), "\uFFFD")
 	e, err := events.New(source(subscription), events.TypeDeliveryFailed, data)
 	if err != nil {
 		return e, fmt.Errorf("make the event of a failed delivery: %w", err)

@@ -88,9 +88,6 @@ func List(ctx context.Context, b *bus.Bus) ([]Status, error) {
 		if err := json.Unmarshal(m.Data, &s.State); err != nil {
 			return nil, fmt.Errorf("decode how a subscription fares: %w", err)
 		}
-		if s.Kind != kind {
-			continue // a source with such a name
-		}
 		cons, err := b.JS.Consumer(ctx, bus.StreamEvents, consumerOf(s.Name))
 		switch {
 		case errors.Is(err, jetstream.ErrConsumerNotFound):

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 // lane delivers for one subscription.
@@ -77,7 +79,7 @@ func (l *lane) run(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			l.log.Warn("nothing is delivered at the moment", slog.Any("err", err))
-			sleep(ctx, l.again)
+			pause.For(ctx, l.again)
 		}
 	}
 }
@@ -159,7 +161,7 @@ func (l *lane) fetch(ctx context.Context, cons jetstream.Consumer) ([]jetstream.
 // end.
 func (l *lane) deal(ctx context.Context, msgs []jetstream.Msg) {
 	defer alive(msgs)()
-	work, stop := outlast(ctx, l.grace)
+	work, stop := pause.Outlast(ctx, l.grace, errEnding)
 	defer stop()
 	for _, p := range parcels(l.read(work, msgs)) {
 		l.deliver(ctx, work, p)
@@ -279,31 +281,6 @@ func alive(msgs []jetstream.Msg) (stop func()) {
 	return func() {
 		close(end)
 		<-ended
-	}
-}
-
-// outlast gives a context that ends, with errEnding, a while after ctx.
-func outlast(ctx context.Context, grace time.Duration) (_ context.Context, stop func()) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	timer := make(chan *time.Timer, 1)
-	release := context.AfterFunc(ctx, func() {
-		timer <- time.AfterFunc(grace, func() { cancel(errEnding) })
-	})
-	return longer, func() {
-		if !release() {
-			(<-timer).Stop()
-		}
-		cancel(nil)
-	}
-}
-
-// sleep waits, or returns when ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 

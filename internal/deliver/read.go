@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
@@ -26,7 +24,6 @@ const File = "subscriptions.yml"
 
 const (
 	maxSubscriptions = 100
-	maxName          = 64
 	// maxTypes bounds the types of one subscription: the server compares each.
 	maxTypes    = 100
 	maxParallel = 32
@@ -81,9 +78,7 @@ func Read(content fs.FS) (*Subscriptions, error) {
 	out := &Subscriptions{byName: make(map[string]*subscription)}
 	for _, name := range slices.Sorted(maps.Keys(all.Subscriptions)) {
 		d := all.Subscriptions[name]
-		if len(name) > maxName || !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`).MatchString(name) {
-			errs = append(errs, d.Errorf("subscription %q: a name has lower-case letters, digits, _ and -, at most %d of them", name, maxName))
-		}
+		errs = append(errs, d.Pos.Wrap(strictyaml.CheckName("subscription", name)))
 		s, err := d.subscription(f, data, name)
 		errs = append(errs, err)
 		out.byName[name] = s
@@ -114,9 +109,7 @@ func (d *doc) subscription(f *strictyaml.File, data []byte, name string) (*subsc
 	for _, file := range []struct{ key, name string }{
 		{"url_file", d.URLFile}, {"token_file", d.TokenFile}, {"signing_file", d.SigningFile},
 	} {
-		if file.name != "" && !filepath.IsAbs(file.name) {
-			fault(fmt.Errorf("%s must be an absolute path on the machine of jet-bus, not %q: content is handed to runners", file.key, file.name))
-		}
+		fault(outbound.CheckFile(file.key, file.name))
 	}
 	for _, key := range slices.Sorted(maps.Keys(d.Headers)) {
 		if err := checkHeader(key, d.Headers[key]); err != nil {
@@ -125,9 +118,9 @@ func (d *doc) subscription(f *strictyaml.File, data []byte, name string) (*subsc
 		}
 		s.headers.Set(key, d.Headers[key])
 	}
-	s.timeout, err = span("timeout", d.Timeout, minTimeout, maxTimeout, defaultTimeout)
+	s.timeout, err = strictyaml.Span("timeout", d.Timeout, minTimeout, maxTimeout, defaultTimeout)
 	fault(err)
-	s.tryFor, err = span("try_for", d.TryFor, minTryFor, maxTryFor, defaultTryFor)
+	s.tryFor, err = strictyaml.Span("try_for", d.TryFor, minTryFor, maxTryFor, defaultTryFor)
 	fault(err)
 	if !slices.Contains([]mode{structured, binary, batch}, s.mode) {
 		fault(fmt.Errorf("mode must be structured, binary or batch, not %q", s.mode))
@@ -174,15 +167,4 @@ func checkHeader(name, value string) error {
 		return fmt.Errorf("headers: %s is set by jet-bus itself", key)
 	}
 	return outbound.CheckHeader(name, value, headerID, headerTimestamp, headerSignature)
-}
-
-// span checks a time that may be given.
-func span(key string, given *time.Duration, least, most, otherwise time.Duration) (time.Duration, error) {
-	if given == nil {
-		return otherwise, nil
-	}
-	if *given < least || *given > most {
-		return 0, fmt.Errorf("%s must be %s to %s, not %s", key, least, most, *given)
-	}
-	return *given, nil
 }

@@ -2,10 +2,10 @@ package deliver
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jet-bus/jet-bus/internal/outbound"
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 // sink is what is known of where events go.
@@ -19,23 +19,6 @@ type sink struct {
 	why  string
 }
 
-// backoff is the time after so many failures, before it is spread.
-func (t timing) backoff(failures int) time.Duration {
-	d := t.first
-	for range failures - 1 {
-		if d *= 2; d >= t.most {
-			return t.most
-		}
-	}
-	return d
-}
-
-// spread makes a time up to a fifth shorter or longer, so that what failed together
-// does not come back together.
-func spread(d time.Duration) time.Duration {
-	return d - d/5 + rand.N(2*d/5+1) //nolint:gosec // no secret
-}
-
 // fail notes an attempt that began at a time and failed, and that may be repeated after
 // asked. It returns when.
 func (s *sink) fail(t timing, began, now time.Time, asked time.Duration, why string) time.Time {
@@ -46,7 +29,7 @@ func (s *sink) fail(t timing, began, now time.Time, asked time.Duration, why str
 		s.failures++
 	}
 	s.last, s.why = now, why
-	s.next = later(s.next, now.Add(max(spread(t.backoff(s.failures)), min(asked, t.asked))))
+	s.next = later(s.next, now.Add(max(pause.Spread(pause.Grown(t.first, t.most, s.failures)), min(asked, t.asked))))
 	return s.next
 }
 

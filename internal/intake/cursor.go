@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/source"
 )
 
@@ -100,7 +101,7 @@ func (c *cursor) save(ctx context.Context, v any) error {
 		case errors.Is(err, source.ErrLost), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrDenied):
 			return fmt.Errorf("save what source %s remembers: %w", c.name, err)
 		}
-		if !sleep(ctx, patience(attempt)) {
+		if !pause.For(ctx, patience(attempt)) {
 			return fmt.Errorf("save what source %s remembers: %w", c.name, context.Cause(ctx))
 		}
 	}
@@ -136,17 +137,5 @@ func (c *cursor) write(ctx context.Context, msg *nats.Msg, id string) (uint64, e
 
 // patience is the pause after so many attempts to reach the bus that failed.
 func patience(attempts int) time.Duration {
-	return min(100*time.Millisecond<<min(attempts, 10), 5*time.Second)
-}
-
-// sleep waits, and reports whether ctx goes on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
+	return pause.Grown(200*time.Millisecond, 5*time.Second, attempts)
 }

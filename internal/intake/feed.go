@@ -10,6 +10,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/source"
 )
 
@@ -75,7 +76,7 @@ func (f *feed) store(ctx context.Context, e events.Event, publish func(context.C
 		if attempt == 1 && ctx.Err() == nil {
 			f.log.Warn("an event waits for the bus", slog.String("id", e.ID()), slog.Any("err", err))
 		}
-		if !sleep(ctx, patience(attempt)) {
+		if !pause.For(ctx, patience(attempt)) {
 			return fmt.Errorf("store event %s: %w", e.ID(), context.Cause(ctx))
 		}
 	}

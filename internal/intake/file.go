@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -21,10 +20,7 @@ import (
 // File is where content names its sources, at its root.
 const File = "sources.yml"
 
-const (
-	maxSources = 200
-	maxName    = 64
-)
+const maxSources = 200
 
 // Sources are the sources that content names. The zero value has none. They are not
 // changed after [Read]; the sources themselves belong to the one [Supervisor] that
@@ -109,14 +105,12 @@ func Read(content fs.FS, kinds []Kind) (*Sources, error) {
 // checkName says what is wrong with the name of a source.
 func checkName(name string) error {
 	switch {
-	case len(name) > maxName, !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`).MatchString(name):
-		return fmt.Errorf("source %q: a name has lower-case letters, digits, _ and -, at most %d of them", name, maxName)
 	case strings.HasPrefix(name, hookPrefix):
 		return fmt.Errorf("source %q: names that begin with %s are those of webhooks", name, hookPrefix)
 	case strings.HasPrefix(name, backfillPrefix):
 		return fmt.Errorf("source %q: names that begin with %s are those of what looks for a webhook's missed deliveries", name, backfillPrefix)
 	}
-	return nil
+	return strictyaml.CheckName("source", name)
 }
 
 // readSource reads what stands under a name.

@@ -93,7 +93,7 @@ func TestReadFaults(t *testing.T) {
 		"list":         {"sources: []", "sources.yml:1:10: sources: must be a mapping"},
 		"nothing":      {"sources:", "sources: must be a mapping"},
 		"name":         {"sources: {Ops: {clock: {every: 1h}}}", `sources.yml:1:11: source "Ops": a name has lower-case`},
-		"long name":    {"sources: {" + strings.Repeat("a", maxName+1) + ": {clock: {every: 1h}}}", "at most 64"},
+		"long name":    {"sources: {" + strings.Repeat("a", 65) + ": {clock: {every: 1h}}}", "at most 64"},
 		"hook":         {"sources: {hook-a: {clock: {every: 1h}}}", `source "hook-a": names that begin with hook- are those of webhooks`},
 		"no mapping":   {"sources: {a: clock}", "sources.yml:1:14: source a: must be a mapping, with one of clock, tool"},
 		"no kind":      {"sources: {a: {enabled: true}}", "sources.yml:1:14: source a: does not say what it is, with one of clock, tool"},

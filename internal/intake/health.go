@@ -33,7 +33,7 @@ type health struct {
 	looking *Look
 }
 
-// newHealth goes on with what is on the bus, where that is of the same kind.
+// newHealth goes on from a state.
 func newHealth(s State) *health { return &health{state: s, changed: make(chan struct{}, 1)} }
 
 // touch notes a change; h.mu must be held.
@@ -200,10 +200,7 @@ func (h *health) again() {
 // sentence is what people are told of an error: a line, not too long.
 func sentence(err error) string {
 	s := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "\uFFFD")), " ")
-	if len(s) > maxError {
-		s = strings.ToValidUTF8(s[:maxError], "") + "…"
-	}
-	return proc.Printable(s)
+	return proc.Printable(proc.Cut(s, maxError))
 }
 
 // utc is a time as records have it; zero stays zero.

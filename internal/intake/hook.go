@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 // hookPrefix sets webhooks apart from sources.
@@ -52,7 +53,7 @@ func keepHooks(ctx context.Context, b *bus.Bus, by string, log *slog.Logger, tel
 			log.Warn("how webhooks fare is not written", slog.Any("err", err))
 		}
 		failing = err != nil
-		if !sleep(ctx, every) {
+		if !pause.For(ctx, every) {
 			return nil
 		}
 	}

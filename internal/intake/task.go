@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/source"
 )
 
@@ -70,7 +70,7 @@ func (t *task) recall(ctx context.Context) (State, bool) {
 			t.log.Warn("how the source fared cannot be read", slog.Any("err", err))
 			return fresh, true
 		}
-		if !sleep(ctx, patience(attempt)) {
+		if !pause.For(ctx, patience(attempt)) {
 			return fresh, false
 		}
 	}
@@ -88,13 +88,13 @@ func (t *task) supervise(ctx context.Context) {
 			attempts = 0
 		}
 		attempts++
-		pause := t.backoff(attempts)
+		again := time.Now().Add(t.backoff(attempts))
 		if errors.Is(err, source.ErrLost) {
 			t.log.Warn("source begins again from what another jet-bus saved")
 		} else {
-			t.Failed(err, time.Now().Add(pause))
+			t.Failed(err, again)
 		}
-		_, _ = t.Wait(ctx, time.Now().Add(pause)) // somebody may want it to try now
+		_, _ = t.Wait(ctx, again) // somebody may want it to try now
 	}
 }
 
@@ -115,7 +115,7 @@ func (t *task) once(ctx context.Context) (err error) {
 			break
 		}
 		// That the bus is away is no fault of the source.
-		if !errors.Is(err, bus.ErrUnavailable) || !sleep(ctx, patience(attempt)) {
+		if !errors.Is(err, bus.ErrUnavailable) || !pause.For(ctx, patience(attempt)) {
 			return err
 		}
 	}
@@ -125,11 +125,9 @@ func (t *task) once(ctx context.Context) (err error) {
 	return errEnded
 }
 
-// backoff is the pause before a source is run again after so many attempts, within a
-// fifth of it: sources that fail together do not come back together.
+// backoff is the pause before a source is run again after so many attempts.
 func (p timing) backoff(attempts int) time.Duration {
-	d := min(p.first<<min(attempts-1, 20), p.most)
-	return d - d/5 + rand.N(2*d/5+1) //nolint:gosec // jitter is no secret
+	return pause.Spread(pause.Grown(p.first, p.most, attempts))
 }
 
 // keep writes how the source fares, until ctx ends, and then once more.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 // batch is how many messages are told of before it is waited until that is stored.
@@ -53,7 +54,7 @@ func (d *feed) run(ctx context.Context) error {
 			return err
 		}
 		d.f.log.Warn("events about jobs have to wait", slog.String("stream", d.stream), slog.Any("err", err))
-		pause(ctx, d.f.retry)
+		pause.For(ctx, d.f.retry)
 	}
 }
 
@@ -220,7 +221,7 @@ func (d *feed) publish(ctx context.Context, list []events.Event) error {
 		if !told {
 			d.f.log.Warn("events about jobs have to wait", slog.Int("waiting", len(list)), slog.Any("err", last))
 		}
-		pause(ctx, d.f.retry)
+		pause.For(ctx, d.f.retry)
 	}
 	return nil
 }

@@ -127,13 +127,3 @@ func (f *Follower) Run(ctx context.Context) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}

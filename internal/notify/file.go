@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/mail"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -68,13 +67,8 @@ func (d targetDoc) target(name string) (*target, error) {
 }
 
 func timeout(at strictyaml.Pos, given *time.Duration, otherwise time.Duration) (time.Duration, error) {
-	if given == nil {
-		return otherwise, nil
-	}
-	if *given < minTimeout || *given > maxTimeout {
-		return 0, at.Errorf("timeout must be %s to %s, not %s", minTimeout, maxTimeout, *given)
-	}
-	return *given, nil
+	d, err := strictyaml.Span("timeout", given, minTimeout, maxTimeout, otherwise)
+	return d, at.Wrap(err)
 }
 
 // fill checks a webhook and takes it over. No fault shows the URL.
@@ -94,7 +88,7 @@ func (d webhookDoc) fill(w *webhook) error {
 		}
 		w.to.URL = u
 	}
-	errs = append(errs, absolute(d.Pos, "url_file", d.URLFile), absolute(d.Pos, "token_file", d.TokenFile))
+	errs = append(errs, d.Pos.Wrap(outbound.CheckFile("url_file", d.URLFile)), d.Pos.Wrap(outbound.CheckFile("token_file", d.TokenFile)))
 	if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, w.method) {
 		errs = append(errs, d.Errorf("method must be POST, PUT or PATCH, not %q", w.method))
 	}
@@ -152,7 +146,7 @@ func (d emailDoc) fill(e *email) error {
 	if strings.ContainsFunc(d.User, notInLine) {
 		errs = append(errs, d.Errorf("user must be printable ASCII"))
 	}
-	return errors.Join(append(errs, absolute(d.Pos, "password_file", d.PasswordFile))...)
+	return errors.Join(append(errs, d.Pos.Wrap(outbound.CheckFile("password_file", d.PasswordFile)))...)
 }
 
 func mailbox(s string) (*mail.Address, error) {
@@ -166,13 +160,4 @@ func mailbox(s string) (*mail.Address, error) {
 		}, s))
 	}
 	return a, nil
-}
-
-// absolute refuses a file that would be looked for in the content: that is handed
-// to runners.
-func absolute(at strictyaml.Pos, key, file string) error {
-	if file == "" || filepath.IsAbs(file) {
-		return nil
-	}
-	return at.Errorf("%s must be an absolute path on the machine of jet-bus, not %q: content is handed to runners", key, file)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/jet-bus/jet-bus/internal/outbound"
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 // lane sends the messages for one target.
@@ -32,7 +33,7 @@ func (l *lane) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := l.take(ctx); err != nil && ctx.Err() == nil {
 			l.log.Warn("no notifications at the moment", slog.Any("err", err))
-			sleep(ctx, l.again)
+			pause.For(ctx, l.again)
 		}
 	}
 }
@@ -71,7 +72,7 @@ func (l *lane) take(ctx context.Context) error {
 			}
 			l.log.Debug("the bus is silent", slog.Any("err", err))
 			<-slots
-			sleep(ctx, l.again)
+			pause.For(ctx, l.again)
 		case ctx.Err() != nil:
 			_ = msg.Nak() // fetched before the end
 		default:
@@ -94,7 +95,7 @@ func (l *lane) wait(ctx context.Context) {
 			return
 		}
 		l.mu.Unlock()
-		if !sleep(ctx, d) {
+		if !pause.For(ctx, d) {
 			return
 		}
 	}
@@ -112,7 +113,7 @@ func (l *lane) hold(d time.Duration) {
 // deal makes an attempt with one message and does what follows from it.
 func (l *lane) deal(ctx context.Context, msg jetstream.Msg) {
 	defer alive(msg)()
-	work, stop := outlast(ctx, l.grace)
+	work, stop := pause.Outlast(ctx, l.grace, errEnding)
 	defer stop()
 	m, meta, ok := l.read(work, msg)
 	if !ok {
@@ -204,32 +205,5 @@ func alive(msg jetstream.Msg) (stop func()) {
 	return func() {
 		close(end)
 		<-ended
-	}
-}
-
-// outlast gives a context that ends, with errEnding, a while after ctx.
-func outlast(ctx context.Context, grace time.Duration) (_ context.Context, stop func()) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	timer := make(chan *time.Timer, 1)
-	release := context.AfterFunc(ctx, func() {
-		timer <- time.AfterFunc(grace, func() { cancel(errEnding) })
-	})
-	return longer, func() {
-		if !release() {
-			(<-timer).Stop()
-		}
-		cancel(nil)
-	}
-}
-
-// sleep waits, and reports whether ctx goes on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
 const (
@@ -112,7 +113,7 @@ func (m Message) check() error {
 	switch {
 	case m.ID == "", strings.ContainsFunc(m.ID, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return fmt.Errorf("its id %q is not printable ASCII without spaces", m.ID)
-	case !validName(m.To):
+	case strictyaml.CheckName("target", m.To) != nil:
 		return fmt.Errorf("%q is no name of a target", m.To)
 	}
 	for _, s := range []string{m.ID, m.Rule, m.Correlation} {

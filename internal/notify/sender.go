@@ -16,6 +16,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/outbound"
+	"github.com/jet-bus/jet-bus/internal/pause"
 )
 
 const (
@@ -52,13 +53,7 @@ type timing struct {
 
 // backoff is the time after so many attempts that failed.
 func (t timing) backoff(attempts uint64) time.Duration {
-	d := t.first
-	for range min(attempts, 64) - min(attempts, 1) {
-		if d *= 2; d >= t.most {
-			return t.most
-		}
-	}
-	return d
+	return pause.Grown(t.first, t.most, int(min(attempts, 64))) //nolint:gosec // it is small
 }
 
 // Sender sends what is stored. It needs the role bus. Any number of them may share

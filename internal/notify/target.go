@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -103,8 +102,8 @@ func read(content fs.FS) (*Targets, error) {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(doc.Targets)) {
 		d := doc.Targets[name]
-		if !validName(name) {
-			errs = append(errs, d.Errorf("target %q: a name has lower-case letters, digits, _ and -, at most %d of them", name, maxName))
+		if err := strictyaml.CheckName("target", name); err != nil {
+			errs = append(errs, d.Pos.Wrap(err))
 			continue
 		}
 		made, err := d.target(name)
@@ -133,8 +132,4 @@ func (t *Targets) check(all []*rules.Rule) []error {
 		}
 	}
 	return errs
-}
-
-func validName(s string) bool {
-	return len(s) <= maxName && regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`).MatchString(s)
 }

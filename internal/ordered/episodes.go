@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
@@ -58,8 +59,8 @@ func (f *fold) breakAndHold(ctx context.Context, d rules.Decision, x *firing, kn
 		return false, nil
 	}
 	b := f.episodes.breaker(d.Rule)
-	pause, paused := f.ev.pauses.get(d.Rule.Name)
-	paused = paused && pause.Skips()
+	rec, paused := f.ev.pauses.get(d.Rule.Name)
+	paused = paused && rec.Skips()
 	switch {
 	case known && b != nil && (held || b.Full(d.At)):
 		b.Fired = nil // whoever resumes the rule starts anew
@@ -67,7 +68,7 @@ func (f *fold) breakAndHold(ctx context.Context, d rules.Decision, x *firing, kn
 		b.Count(d.At)
 	case b != nil && !known && !paused:
 		for {
-			pause, err = dispatch.Trip(ctx, f.ev.bus, d.Rule, d.Seq, f.log)
+			rec, err = dispatch.Trip(ctx, f.ev.bus, d.Rule, d.Seq, f.log)
 			if err == nil {
 				break
 			}
@@ -75,11 +76,11 @@ func (f *fold) breakAndHold(ctx context.Context, d rules.Decision, x *firing, kn
 				return false, err
 			}
 			f.log.Warn("breaker has to wait", slog.String("rule", d.Rule.Name), slog.Any("err", err))
-			f.ev.sleep(ctx, f.ev.times.retry)
+			pause.For(ctx, f.ev.times.retry)
 		}
-		f.ev.pauses.put(pause)
+		f.ev.pauses.put(rec)
 		b.Fired, paused = nil, true
 	}
-	x.From = pause.From
+	x.From = rec.From
 	return paused, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/queue"
 )
 
@@ -154,7 +155,7 @@ func (ev *Evaluator) Run(ctx context.Context) error {
 			ev.log.Warn("ordered rules have to wait", slog.Any("err", err))
 		}
 		said = err.Error()
-		ev.sleep(ctx, ev.times.retry)
+		pause.For(ctx, ev.times.retry)
 	}
 	wg.Wait()
 	return followed
@@ -177,15 +178,6 @@ func (ev *Evaluator) live(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (ev *Evaluator) sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // passing tells the errors that waiting may cure.

@@ -13,6 +13,7 @@ import (
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/queue"
 	"github.com/jet-bus/jet-bus/rules"
 )
@@ -220,7 +221,7 @@ func (f *fold) member(ctx context.Context, m rules.Member) (e events.Event, err 
 		if !errors.Is(err, bus.ErrUnavailable) {
 			break
 		}
-		f.ev.sleep(ctx, f.ev.times.retry)
+		pause.For(ctx, f.ev.times.retry)
 	}
 	f.log.Debug("an event of a window is not stored any more", slog.Uint64("seq", m.Seq), slog.Any("err", err))
 	e = event.New(event.CloudEventsVersionV1)

@@ -10,6 +10,7 @@ import (
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/dispatch"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
@@ -185,6 +186,6 @@ func (ev *Evaluator) fetch(ctx context.Context, a events.RulesActivated) (Conten
 		if !told {
 			ev.log.Warn("rules have to wait for their content", slog.String("bundle", a.Bundle), slog.Any("err", err))
 		}
-		ev.sleep(ctx, ev.times.retry)
+		pause.For(ctx, ev.times.retry)
 	}
 }

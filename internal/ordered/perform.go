@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/queue"
 )
 
@@ -92,7 +93,7 @@ func (f *fold) insist(ctx context.Context, list []*effect, failed func(x *firing
 		if !told {
 			f.log.Warn("what rules ask for has to wait", slog.Int("waiting", len(list)), slog.Any("err", last))
 		}
-		f.ev.sleep(ctx, f.ev.times.retry)
+		pause.For(ctx, f.ev.times.retry)
 	}
 	return nil
 }

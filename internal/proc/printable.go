@@ -25,8 +25,13 @@ func Printable(s string) string {
 
 // message makes one line of an error fit to be shown.
 func message(s string) string {
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	return Printable(Cut(s, maxMessage))
+}
+
+// Cut is the beginning of s, about most bytes of it, if it is longer. It says so.
+func Cut(s string, most int) string {
+	if len(s) <= most {
+		return s
 	}
-	return Printable(s)
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

@@ -42,8 +42,10 @@ func TestSitesAskOneThingAtATime(t *testing.T) {
 			}
 		})
 	}
-	for asked.Load() == 0 {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(30 * time.Second); asked.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was asked")
+		}
 	}
 	if _, err := sites.Watch().Poll(t.Context(), quick); err != nil {
 		t.Error(err)

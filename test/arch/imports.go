@@ -11,7 +11,8 @@ var imports = map[string][]string{
 	// Leaves that know neither half.
 	"internal/strictyaml": {},
 	"internal/proc":       {},
-	"internal/releases":   {},
+	"internal/pause":      {},
+	"internal/releases":   {"internal/pause"},
 	"internal/outbound":   {"internal/proc"},
 	"examples":            {},
 	"docs":                {},
@@ -29,10 +30,11 @@ var imports = map[string][]string{
 	"internal/queue":         {"events", "internal/bus", "internal/control"},
 	"internal/backup":        {"internal/bus"},
 	"internal/notify": {
-		"events", "internal/bus", "internal/outbound", "internal/proc", "internal/strictyaml", "rules",
+		"events", "internal/bus", "internal/outbound", "internal/pause", "internal/proc", "internal/strictyaml", "rules",
 	},
 	"internal/deliver": {
-		"events", "internal/bus", "internal/dispatch", "internal/outbound", "internal/proc", "internal/strictyaml", "rules",
+		"events", "internal/bus", "internal/dispatch", "internal/outbound", "internal/pause", "internal/proc",
+		"internal/strictyaml", "rules",
 	},
 	"internal/doctor": {
 		"internal/bus", "internal/control", "internal/deliver", "internal/dispatch", "internal/intake",
@@ -40,30 +42,34 @@ var imports = map[string][]string{
 	},
 	"internal/dispatch": {"events", "internal/bus", "internal/control", "internal/queue", "rules"},
 	"internal/ordered": {
-		"events", "internal/bus", "internal/control", "internal/dispatch", "internal/queue", "rules",
+		"events", "internal/bus", "internal/control", "internal/dispatch", "internal/pause", "internal/queue", "rules",
 	},
-	"internal/jobevent":       {"events", "internal/bus", "internal/ordered", "internal/queue", "rules"},
+	"internal/jobevent": {
+		"events", "internal/bus", "internal/ordered", "internal/pause", "internal/queue", "rules",
+	},
 	"internal/content":        {},
 	"internal/rulebook":       {"internal/strictyaml"},
 	"internal/repo":           {"internal/content"},
 	"internal/source":         {"events"},
 	"internal/source/program": {"events", "internal/source", "internal/strictyaml"},
 	"internal/intake": {
-		"events", "internal/bus", "internal/control", "internal/proc", "internal/releases", "internal/source", "internal/source/backfill", "internal/source/files", "internal/source/program", "internal/source/release", "internal/source/schedule", "internal/source/subject", "internal/strictyaml",
+		"events", "internal/bus", "internal/control", "internal/pause", "internal/proc", "internal/releases",
+		"internal/source", "internal/source/backfill", "internal/source/files", "internal/source/program",
+		"internal/source/release", "internal/source/schedule", "internal/source/subject", "internal/strictyaml",
 	},
 	"internal/source/files": {"events", "internal/source", "internal/strictyaml"},
 	"internal/source/release": {
-		"events", "internal/proc", "internal/releases", "internal/source", "internal/strictyaml",
+		"events", "internal/outbound", "internal/pause", "internal/releases", "internal/source", "internal/strictyaml",
 	},
 	"internal/source/schedule": {"events", "internal/source", "internal/strictyaml"},
 	"internal/source/subject": {
-		"events", "internal/bus", "internal/proc", "internal/source", "internal/strictyaml",
+		"events", "internal/bus", "internal/outbound", "internal/proc", "internal/source", "internal/strictyaml",
 	},
 	"internal/source/sourcetest": {"events", "internal/source"},
 	"internal/source/webhook": {
-		"events", "internal/proc", "internal/source/backfill", "internal/strictyaml",
+		"events", "internal/proc", "internal/source", "internal/source/backfill", "internal/strictyaml",
 	},
-	"internal/source/backfill": {"internal/proc", "internal/source"},
+	"internal/source/backfill": {"internal/outbound", "internal/pause", "internal/proc", "internal/source"},
 	"internal/web":             {"events", "internal/bus", "internal/queue"},
 
 	// Hosts.
@@ -100,12 +106,8 @@ var imports = map[string][]string{
 	"internal/busd": {
 		"engine", "engine/conn", "engine/conn/local", "engine/inventory", "events", "examples", "internal/access",
 		"internal/backup", "internal/bus", "internal/bus/busserver", "internal/content", "internal/control",
-		"internal/deliver", "internal/dispatch", "internal/hosts", "internal/notify", "internal/ordered", "internal/plans",
-		"internal/dispatch", "internal/hosts", "internal/intake", "internal/notify", "internal/ordered", "internal/plans",
-		"internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
-		"internal/source/webhook", "internal/web", "modules", "rules",
-		"internal/dispatch", "internal/hosts", "internal/jobevent", "internal/notify", "internal/ordered",
-		"internal/plans", "internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
+		"internal/deliver", "internal/dispatch", "internal/hosts", "internal/intake", "internal/jobevent",
+		"internal/notify", "internal/ordered", "internal/pause", "internal/plans", "internal/proc", "internal/queue", "internal/repo", "internal/report", "internal/runner",
 		"internal/source/webhook", "internal/strictyaml", "internal/web", "modules", "rules",
 	},
 	"internal/runner": {
@@ -115,10 +117,9 @@ var imports = map[string][]string{
 	},
 	"internal/cli": {
 		"docs", "engine", "engine/conn", "engine/inventory", "events", "internal/access", "internal/backup",
-		"internal/bus", "internal/content", "internal/control", "internal/deliver", "internal/dispatch", "internal/doctor", "internal/hosts",
-		"internal/notify", "internal/ordered", "internal/plans", "internal/proc",
-		"internal/bus", "internal/content", "internal/control", "internal/dispatch", "internal/doctor", "internal/hosts",
-		"internal/intake", "internal/notify", "internal/ordered", "internal/plans", "internal/proc",
+		"internal/bus", "internal/content", "internal/control", "internal/deliver", "internal/dispatch",
+		"internal/doctor", "internal/hosts", "internal/intake", "internal/notify", "internal/ordered",
+		"internal/pause", "internal/plans", "internal/proc",
 		"internal/queue", "internal/reference", "internal/report", "internal/rulebook", "internal/rulecase",
 		"internal/rulegraph", "internal/runner", "internal/simulate", "internal/source/webhook", "internal/strictyaml", "modules",
 		"rules",

@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
+	"github.com/jet-bus/jet-bus/internal/outbound"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/source"
 )
 
@@ -88,8 +89,8 @@ func New(entries []Entry, o Options) (map[string]*Source, error) {
 	return out, nil
 }
 
-// name is what GitHub allows an owner and a repository to be called.
-var name = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+// named is what GitHub allows an owner and a repository to be called.
+var named = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 // Check says what is wrong with an entry, nil if nothing is. It opens nothing.
 func (e Entry) Check() error {
@@ -103,7 +104,7 @@ func newSource(e Entry, o Options) (*Source, error) {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("base_url is no address of an API, such as https://github.example.com/api/v3")
-	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
+	case u.Scheme != "https" && (u.Scheme != "http" || !outbound.Loopback(u.Hostname())):
 		return nil, errors.New("base_url must begin with https://, or the token could be read on its way")
 	case s.every < least || s.every > most:
 		return nil, fmt.Errorf("every is %s, and must be %s to %s", s.every, least, most)
@@ -132,12 +133,7 @@ func newSource(e Entry, o Options) (*Source, error) {
 	return s, nil
 }
 
-func valid(s string) bool { return name.MatchString(s) && s != "." && s != ".." }
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
+func valid(s string) bool { return named.MatchString(s) && s != "." && s != ".." }
 
 // Run looks until ctx ends.
 func (s *Source) Run(ctx context.Context, f source.Feed) error {
@@ -184,5 +180,5 @@ func (s *Source) after(err error, failures int) time.Duration {
 	if l, ok := errors.AsType[limitError](err); ok {
 		return max(l.wait, time.Second)
 	}
-	return min(time.Minute<<min(failures-1, 10), s.every)
+	return pause.Grown(time.Minute, s.every, failures)
 }

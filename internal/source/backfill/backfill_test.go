@@ -280,7 +280,7 @@ func TestFailures(t *testing.T) {
 	}{
 		"token":      {func(_ *github, e *Entry) { e.TokenFile = tokenFile(t, "ghp_another") }, "is not valid, or not any more"},
 		"no token":   {func(_ *github, e *Entry) { e.TokenFile += ".not" }, "read secret"},
-		"two tokens": {func(_ *github, e *Entry) { e.TokenFile = tokenFile(t, "ghp_a\nghp_b") }, "or more than that"},
+		"two tokens": {func(_ *github, e *Entry) { e.TokenFile = tokenFile(t, "ghp_a\nghp_b") }, "has more than one line"},
 		"hook":       {func(_ *github, e *Entry) { e.HookID = 7 }, "hook 7 of acme/app is not there, or the token may not see it: it needs the scope admin:repo_hook"},
 		"scope": {
 			func(g *github, e *Entry) { e.HookID, g.scopes = 0, false },

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jet-bus/jet-bus/internal/outbound"
 	"github.com/jet-bus/jet-bus/internal/proc"
 )
 
@@ -164,10 +165,7 @@ func (s *Source) do(ctx context.Context, method, address string, v any) (http.He
 	req.Header.Set("Authorization", "Bearer "+s.token)
 	resp, err := s.http.Do(req)
 	if err != nil {
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err
-		}
-		return nil, fmt.Errorf("reach %s: %w", req.URL.Host, err)
+		return nil, fmt.Errorf("reach %s: %w", req.URL.Host, outbound.Bare(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))

@@ -3,13 +3,10 @@ package backfill
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
-	"time"
-	"unicode"
 
-	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/outbound"
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/source"
 )
 
@@ -19,7 +16,7 @@ const saveEach = 10
 // round looks once, and asks for what is missing. more says that it could not ask for
 // all of it.
 func (s *Source) round(ctx context.Context, f source.Feed, st *state) (more bool, err error) {
-	if s.token, err = readToken(s.entry.TokenFile); err != nil {
+	if s.token, err = outbound.Secret(s.entry.TokenFile); err != nil {
 		return false, err
 	}
 	defer func() { s.token = "" }()
@@ -41,7 +38,7 @@ func (s *Source) round(ctx context.Context, f source.Feed, st *state) (more bool
 		due, more = due[:perRound], true
 	}
 	for i, guid := range due {
-		if i > 0 && !pause(ctx, apart) {
+		if i > 0 && !pause.For(ctx, apart) {
 			return false, context.Cause(ctx)
 		}
 		err := s.again(ctx, f, hook, st, guid)
@@ -89,28 +86,4 @@ func (s *Source) hook(ctx context.Context) (int64, error) {
 	}
 	s.found = id
 	return id, nil
-}
-
-func readToken(file string) (string, error) {
-	data, err := proc.ReadSecret(file)
-	if err != nil {
-		return "", err
-	}
-	t := strings.TrimSpace(string(data))
-	if t == "" || strings.ContainsFunc(t, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
-		return "", fmt.Errorf("token file %s has no token, or more than that", file)
-	}
-	return t, nil
-}
-
-// pause waits, and reports whether ctx has not ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -52,7 +52,6 @@ type Config struct {
 func (c Config) Source() (source.Source, error) {
 	d := &directory{
 		path: filepath.Clean(c.Directory), match: c.Match, recursive: c.Recursive, content: c.Content, existing: c.Existing,
-		every: defaultEvery, settle: defaultSettle,
 	}
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, c.Errorf(format, args...)) }
@@ -65,15 +64,12 @@ func (c Config) Source() (source.Source, error) {
 	if strings.Contains(c.Match, "/") {
 		fault("match: %q has a slash; it is compared with names alone", c.Match)
 	}
-	if c.Every != nil {
-		if d.every = *c.Every; d.every < leastEvery || d.every > mostEvery {
-			fault("every must be %s to %s, not %s", leastEvery, mostEvery, d.every)
-		}
+	var err error
+	if d.every, err = strictyaml.Span("every", c.Every, leastEvery, mostEvery, defaultEvery); err != nil {
+		fault("%w", err)
 	}
-	if c.Settle != nil {
-		if d.settle = *c.Settle; d.settle < 0 || d.settle > mostSettle {
-			fault("settle must be at most %s, not %s", mostSettle, d.settle)
-		}
+	if d.settle, err = strictyaml.Span("settle", c.Settle, 0, mostSettle, defaultSettle); err != nil {
+		fault("%w", err)
 	}
 	if d.content == "" {
 		d.content = contentNone

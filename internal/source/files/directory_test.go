@@ -485,7 +485,7 @@ func TestConfigFaults(t *testing.T) {
 		{"/srv", "match: '[a'", `match: "[a" is no pattern`},
 		{"/srv", "match: a/*", "has a slash"},
 		{"/srv", "every: 10ms", "every must be 1s to 24h0m0s, not 10ms"},
-		{"/srv", "settle: 2h", "settle must be at most 1h0m0s"},
+		{"/srv", "settle: 2h", "settle must be 0s to 1h0m0s, not 2h0m0s"},
 		{"/srv", "content: xml", `content must be none, text or json, not "xml"`},
 		{"srv", "content: xml\nmatch: '['", "match:"},
 		{"/srv", "setle: 2s", `did you mean "settle"?`},

@@ -51,7 +51,7 @@ type Config struct {
 func (c Config) Source() (source.Source, error) {
 	s := &program{
 		command: c.Command, directory: cmp.Or(c.Directory, "/"), typ: c.Type, environment: c.Environment,
-		stopAfter: defaultStopAfter, steady: steadyAfter,
+		steady: steadyAfter,
 	}
 	errs := []error{c.checkCommand(), c.checkEnvironment()}
 	if !filepath.IsAbs(s.directory) || strings.ContainsRune(s.directory, 0) {
@@ -64,18 +64,11 @@ func (c Config) Source() (source.Source, error) {
 			errs = append(errs, c.Errorf("type: %w", err))
 		}
 	}
-	if c.StopAfter != nil {
-		s.stopAfter = *c.StopAfter
-		if s.stopAfter < minStopAfter || s.stopAfter > maxStopAfter {
-			errs = append(errs, c.Errorf("stop_after must be %s to %s, not %s", minStopAfter, maxStopAfter, s.stopAfter))
-		}
-	}
-	if c.RestartAfter != nil {
-		s.restartAfter = *c.RestartAfter
-		if s.restartAfter < minRestart || s.restartAfter > maxRestart {
-			errs = append(errs, c.Errorf("restart_after must be %s to %s, not %s", minRestart, maxRestart, s.restartAfter))
-		}
-	}
+	var err error
+	s.stopAfter, err = strictyaml.Span("stop_after", c.StopAfter, minStopAfter, maxStopAfter, defaultStopAfter)
+	errs = append(errs, c.Pos.Wrap(err))
+	s.restartAfter, err = strictyaml.Span("restart_after", c.RestartAfter, minRestart, maxRestart, 0)
+	errs = append(errs, c.Pos.Wrap(err))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

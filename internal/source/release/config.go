@@ -3,15 +3,12 @@ package release
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
-	"github.com/jet-bus/jet-bus/internal/proc"
+	"github.com/jet-bus/jet-bus/internal/outbound"
 	"github.com/jet-bus/jet-bus/internal/releases"
 	"github.com/jet-bus/jet-bus/internal/source"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
@@ -67,18 +64,16 @@ type Config struct {
 
 // Source checks the configuration, all faults at once, and makes the source.
 func (c Config) Source() (source.Source, error) {
-	w := &watcher{sites: c.Sites, every: everyDefault, tokenFile: c.TokenFile}
+	w := &watcher{sites: c.Sites, tokenFile: c.TokenFile}
 	if w.sites == nil {
 		w.sites = releases.NewSites()
 	}
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, c.Errorf(format, args...)) }
 	w.repo = c.site(fault)
-	if c.Every != nil {
-		w.every = *c.Every
-	}
-	if w.every < everyLeast || w.every > everyMost {
-		fault("every must be %s to %s, not %s", everyLeast, everyMost, w.every)
+	var err error
+	if w.every, err = strictyaml.Span("every", c.Every, everyLeast, everyMost, everyDefault); err != nil {
+		fault("%w", err)
 	}
 	w.filter = c.filters(fault)
 	if c.Since != "" {
@@ -88,8 +83,8 @@ func (c Config) Source() (source.Source, error) {
 		}
 		w.since = t
 	}
-	if c.TokenFile != "" && !filepath.IsAbs(c.TokenFile) {
-		fault("token_file must be an absolute path on the machine of jet-bus, not %q: content is handed to runners", c.TokenFile)
+	if err := outbound.CheckFile("token_file", c.TokenFile); err != nil {
+		fault("%w", err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -121,16 +116,10 @@ func (c Config) site(fault func(string, ...any)) releases.Repository {
 		fault("base_url must begin with http:// or https://, name a host and hold no password") // not shown: it may hold one
 	case r.Provider == releases.GitHub && strings.EqualFold(u.Hostname(), "github.com"):
 		fault("base_url is the address of the API; leave it out for github.com")
-	case u.Scheme == "http" && c.TokenFile != "" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && c.TokenFile != "" && !outbound.Loopback(u.Hostname()):
 		fault("base_url must begin with https, or the token would be sent in the clear")
 	}
 	return r
-}
-
-// loopback reports whether a host is this machine.
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback() || host == "localhost"
 }
 
 func (c Config) filters(fault func(string, ...any)) filter {
@@ -162,16 +151,5 @@ func token(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	data, err := proc.ReadSecret(file)
-	if err != nil {
-		return "", err
-	}
-	s := strings.TrimSpace(string(data))
-	switch {
-	case s == "":
-		return "", fmt.Errorf("secret file %s is empty", file)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return "", fmt.Errorf("secret file %s has more than one line", file)
-	}
-	return s, nil
+	return outbound.Secret(file)
 }

@@ -8,7 +8,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/releases"
@@ -73,33 +72,33 @@ func (w *watcher) gitlabPlace(r *releases.Release) place {
 // event is what the host's webhook would have brought when the release was published.
 func (w *watcher) event(r *releases.Release) (events.Event, error) {
 	at := w.place(r)
-	subject, id := r.ID, "release:"+r.ID+":published"
+	subject, id := r.ID, source.ReleaseID(r.ID, "published")
 	typ := map[string]string{
 		releases.GitHub: "com.github.", releases.Gitea: "org.gitea.", releases.Forgejo: "org.forgejo.",
 	}[w.repo.Provider] + "release.published"
 	form := w.githubData
 	if w.repo.Provider == releases.GitLab {
-		subject, id = r.Tag, "release:"+r.Tag+":"+strconv.FormatInt(r.Created.Unix(), 10)
+		subject, id = r.Tag, source.ReleaseID(r.Tag, strconv.FormatInt(r.Created.Unix(), 10))
 		typ, form = "com.gitlab.release.create", w.gitlabData
 	}
 	data, err := form(r, at)
 	if err != nil {
 		return events.Event{}, fmt.Errorf("%w: %w", source.ErrRefused, err)
 	}
-	e, err := events.New(clean(at.api), typ, data)
+	e, err := events.New(source.Clean(at.api), typ, data)
 	if err != nil {
 		return events.Event{}, fmt.Errorf("%w: %w", source.ErrRefused, err)
 	}
-	e.SetID(clean(id))
-	e.SetSubject(clean(subject))
+	e.SetID(source.Clean(id))
+	e.SetSubject(source.Clean(subject))
 	if !r.Published.IsZero() {
 		e.SetTime(r.Published.UTC())
 	}
 	for name, v := range map[string]string{
-		events.ExtGitEvent: "release", events.ExtGitHost: hostOf(at.page), events.ExtRepository: at.name,
+		events.ExtGitEvent: "release", events.ExtGitHost: source.Host(at.page), events.ExtRepository: at.name,
 		events.ExtRef: "refs/tags/" + r.Tag, events.ExtTag: r.Tag, events.ExtActor: r.Author,
 	} {
-		if v = clean(v); v != "" {
+		if v = source.Clean(v); v != "" {
 			e.SetExtension(name, v)
 		}
 	}
@@ -159,23 +158,4 @@ func (w *watcher) gitlabData(r *releases.Release, at place) (any, error) {
 		data["truncated"] = true
 	}
 	return data, nil
-}
-
-// hostOf returns the host name of a URL, or "".
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
-// clean drops control characters, which no attribute may have.
-func clean(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/releases"
 	"github.com/jet-bus/jet-bus/internal/source"
 )
@@ -101,10 +102,7 @@ func (w *watcher) pause(now time.Time, r releases.Repository, failures int) time
 	d := w.every
 	if failures > 0 {
 		d = min(w.every, firstPause)
-		most := min(max(10*w.every, leastPause), maxPause)
-		for range failures - 1 {
-			d = min(2*d, most)
-		}
+		d = pause.Grown(d, min(max(10*w.every, leastPause), maxPause), failures)
 	}
 	//nolint:gosec // to spread looks needs no secret
 	return later(now.Add(d), w.sites.Ready(r)).Add(rand.N(d / 10))
@@ -122,7 +120,7 @@ func later(a, b time.Time) time.Time {
 // told and never can be; all else was done.
 func (w *watcher) take(ctx context.Context, f source.Feed, c *cursor, l releases.Listing) (due time.Time, err error) {
 	if l.Warning != nil {
-		f.Log().WarnContext(ctx, "cannot keep the answers of a site", "repository", w.repo.Name, "error", l.Warning)
+		f.Log().WarnContext(ctx, "cannot keep the answers of a site", "repository", w.repo.Name, "err", l.Warning)
 	}
 	if had := c.Repository; had != "" && !c.fits(w.repo) {
 		f.Log().InfoContext(ctx, "watching another repository, beginning anew", "repository", w.repo.Name, "before", had)

@@ -40,6 +40,7 @@ type Health struct {
 
 var _ source.Feed = (*Feed)(nil)
 
+// Name implements [source.Feed], as the methods below do.
 func (f *Feed) Name() string {
 	if f.Title == "" {
 		return "test"
@@ -47,10 +48,13 @@ func (f *Feed) Name() string {
 	return f.Title
 }
 
+// Log discards.
 func (f *Feed) Log() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+// Now is the time of package time.
 func (f *Feed) Now() time.Time { return time.Now() }
 
+// Publish keeps an event from outside.
 func (f *Feed) Publish(_ context.Context, e events.Event) error {
 	if events.OwnType(e.Type()) {
 		return fmt.Errorf("%w: type %s is our own", source.ErrRefused, e.Type())
@@ -58,6 +62,7 @@ func (f *Feed) Publish(_ context.Context, e events.Event) error {
 	return f.store(e)
 }
 
+// Tell keeps an event of our own.
 func (f *Feed) Tell(_ context.Context, e events.Event) error {
 	if !events.OwnType(e.Type()) {
 		return fmt.Errorf("%w: type %s is not our own", source.ErrRefused, e.Type())
@@ -90,6 +95,7 @@ func (f *Feed) Stored() []events.Event {
 	return slices.Clone(f.stored)
 }
 
+// Load decodes what was saved last.
 func (f *Feed) Load(_ context.Context, v any) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -99,6 +105,7 @@ func (f *Feed) Load(_ context.Context, v any) (bool, error) {
 	return true, json.Unmarshal(f.cursor, v)
 }
 
+// Save keeps v, or fails with SaveError.
 func (f *Feed) Save(_ context.Context, v any) error {
 	if f.SaveError != nil {
 		return f.SaveError
@@ -137,6 +144,7 @@ func (f *Feed) asking() chan struct{} {
 	return f.ask
 }
 
+// Wait returns at the time until, or when [Feed.Ask] was called.
 func (f *Feed) Wait(ctx context.Context, until time.Time) (bool, error) {
 	var due <-chan time.Time
 	if !until.IsZero() {
@@ -154,8 +162,10 @@ func (f *Feed) Wait(ctx context.Context, until time.Time) (bool, error) {
 	}
 }
 
+// OK notes that the source is well.
 func (f *Feed) OK(next time.Time) { f.note(Health{Next: next}) }
 
+// Failed notes that the source is not.
 func (f *Feed) Failed(err error, next time.Time) { f.note(Health{Err: err, Next: next}) }
 
 func (f *Feed) note(h Health) {

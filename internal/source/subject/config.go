@@ -3,9 +3,7 @@ package subject
 import (
 	"cmp"
 	"errors"
-	"net"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/outbound"
 	"github.com/jet-bus/jet-bus/internal/source"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
@@ -113,8 +112,7 @@ func (c Config) secretInClear(u *url.URL) bool {
 	if c.TokenFile == "" && c.PasswordFile == "" || c.CAFile != "" || u.Scheme == "tls" || u.Scheme == "wss" {
 		return false
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	return !outbound.Loopback(u.Hostname())
 }
 
 func (c Config) checkUser() error {
@@ -122,9 +120,7 @@ func (c Config) checkUser() error {
 	for _, f := range []struct{ key, file string }{
 		{"creds_file", c.CredsFile}, {"token_file", c.TokenFile}, {"password_file", c.PasswordFile}, {"ca_file", c.CAFile},
 	} {
-		if f.file != "" && !filepath.IsAbs(f.file) {
-			errs = append(errs, c.Errorf("%s must be an absolute path on the machine of jet-bus, not %q: content is handed to runners", f.key, f.file))
-		}
+		errs = append(errs, c.Pos.Wrap(outbound.CheckFile(f.key, f.file)))
 	}
 	if (c.User == "") != (c.PasswordFile == "") {
 		errs = append(errs, c.Errorf("user and password_file go together"))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/source"
 )
 
 // bitbucketPing is the event that Bitbucket Data Center tests a webhook with.
@@ -72,7 +74,7 @@ func adaptBitbucket(hook string, h http.Header, body []byte) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if id = clean(id); id == "" {
+	if id = source.Clean(id); id == "" {
 		return nil, errors.New("the header X-Request-UUID is missing")
 	}
 	env := envelope{
@@ -80,7 +82,7 @@ func adaptBitbucket(hook string, h http.Header, body []byte) ([]item, error) {
 		source:     cmp.Or(p.first("repository.links.html.href", "repository.links.self.href"), "/hooks/"+hook),
 		subject:    p.first("pullrequest.id", "issue.id", "commit_status.key"),
 		time:       p.time("pullrequest.updated_on", "issue.updated_on", "commit_status.updated_on"),
-		host:       hostOf(p.first("repository.links.html.href", "actor.links.html.href")),
+		host:       source.Host(p.first("repository.links.html.href", "actor.links.html.href")),
 		repository: p.text("repository.full_name"),
 		actor:      p.first("actor.nickname", "actor.username"),
 	}
@@ -133,7 +135,7 @@ func adaptBitbucketDC(hook string, h http.Header, body []byte) ([]item, error) {
 	if event == strings.ReplaceAll(bitbucketPing, ":", ".") {
 		return nil, errIgnored
 	}
-	if id = clean(id); id == "" {
+	if id = source.Clean(id); id == "" {
 		return nil, errors.New("the header X-Request-Id is missing")
 	}
 	repo := "repository"
@@ -146,7 +148,7 @@ func adaptBitbucketDC(hook string, h http.Header, body []byte) ([]item, error) {
 		source:  cmp.Or(strings.TrimSuffix(address, "/browse"), "/hooks/"+hook),
 		subject: p.text("pullRequest.id"),
 		time:    p.time("date"),
-		host:    hostOf(cmp.Or(address, p.text("actor.links.self.0.href"))),
+		host:    source.Host(cmp.Or(address, p.text("actor.links.self.0.href"))),
 		actor:   p.text("actor.name"),
 	}
 	if project, slug := p.text(repo+".project.key"), p.text(repo+".slug"); project != "" && slug != "" {

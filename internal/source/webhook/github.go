@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/jet-bus/jet-bus/internal/source"
 )
 
 // dialect is what differs between GitHub and the hosts that send payloads of
@@ -120,7 +122,7 @@ func githubAdapter(d dialect) adapter {
 		if event == "ping" {
 			return nil, errIgnored
 		}
-		if id = clean(id); id == "" {
+		if id = source.Clean(id); id == "" {
 			return nil, errors.New("the header " + d.deliveryID[0] + " is missing")
 		}
 		env := githubEnvelope(hook, event, p)
@@ -140,7 +142,7 @@ func githubEnvelope(hook, event string, p payload) envelope {
 	m := githubMapping(event, p)
 	env := envelope{
 		typ: event, subject: p.text(m.subject), time: p.time(m.time...),
-		host: hostOf(p.first("repository.html_url", "organization.html_url", "sender.html_url")),
+		host: source.Host(p.first("repository.html_url", "organization.html_url", "sender.html_url")),
 		// Events of an organisation have no repository.
 		source:     cmp.Or(p.first(m.source, "repository.url", "repository.html_url", "organization.url"), "/hooks/"+hook),
 		repository: p.text("repository.full_name"),
@@ -169,7 +171,7 @@ func githubEnvelope(hook, event string, p payload) envelope {
 		}
 		env.gitEvent = gitRelease
 		if release := p.text("release.id"); release != "" {
-			env.id = releaseID(release, "published")
+			env.id = source.ReleaseID(release, "published")
 		}
 	case "security_advisory":
 		env.source = "github.com"

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/jet-bus/jet-bus/internal/source"
 )
 
 // gitlabMapping is the CloudEvents adapter for GitLab by the payload's
@@ -23,11 +25,11 @@ func gitlabMapping(kind string, p payload) mapping {
 	case "merge_request":
 		return mapping{"object_attributes.action", repo, "object_attributes.iid", []string{"object_attributes.created_at"}}
 	case "note":
-		source := "object_attributes.url"
+		from := "object_attributes.url"
 		if p.text("commit.url") != "" {
-			source = "commit.url"
+			from = "commit.url"
 		}
-		return mapping{"object_attributes.noteable_type", source, "object_attributes.id", []string{"object_attributes.created_at"}}
+		return mapping{"object_attributes.noteable_type", from, "object_attributes.id", []string{"object_attributes.created_at"}}
 	case "wiki_page":
 		return mapping{"object_attributes.action", project, "object_attributes.slug", nil}
 	case "pipeline":
@@ -64,16 +66,16 @@ func adaptGitLab(hook string, h http.Header, body []byte) ([]item, error) {
 	if s := gitlabSuffix(kind, m, p); s != "" {
 		name += "." + s
 	}
-	source := p.first(m.source, "project.web_url", "repository.homepage")
+	from := p.first(m.source, "project.web_url", "repository.homepage")
 	if kind == "note" {
-		source, _, _ = strings.Cut(source, "#")
+		from, _, _ = strings.Cut(from, "#")
 	}
 	env := envelope{
 		typ:        "com.gitlab." + name,
-		source:     cmp.Or(source, "/hooks/"+hook),
+		source:     cmp.Or(from, "/hooks/"+hook),
 		subject:    p.text(m.subject),
 		time:       p.time(m.time...),
-		host:       hostOf(p.first("project.web_url", "repository.homepage")),
+		host:       source.Host(p.first("project.web_url", "repository.homepage")),
 		repository: p.first("project.path_with_namespace", "path_with_namespace"),
 		actor:      p.first("user_username", "user.username"),
 	}
@@ -104,7 +106,7 @@ func gitlabGit(env *envelope, kind string, p payload) {
 		}
 		env.gitEvent = gitRelease
 		if at := p.time("created_at"); env.tag != "" && !at.IsZero() {
-			env.id, env.same = releaseID(env.tag, strconv.FormatInt(at.Unix(), 10)), ""
+			env.id, env.same = source.ReleaseID(env.tag, strconv.FormatInt(at.Unix(), 10)), ""
 		}
 	}
 }
@@ -131,7 +133,7 @@ func gitlabDelivery(env *envelope, h http.Header, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if env.id = clean(id); env.id != "" {
+	if env.id = source.Clean(id); env.id != "" {
 		env.delivery = env.id
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/source"
 )
 
 // standardType is the type of what Standard Webhooks bring, unless a mapping says another.
@@ -123,7 +124,7 @@ func (m mapped) eventID(h http.Header, p payload, body []byte) (string, error) {
 	}
 	if m.deliveryID != "" {
 		id, err := one(h, m.deliveryID)
-		if id = clean(id); id != "" || err != nil {
+		if id = source.Clean(id); id != "" || err != nil {
 			return id, err
 		}
 	}
@@ -195,7 +196,7 @@ func (t template) fill(h http.Header, p payload, escape func(string) string) (st
 			if err != nil {
 				return "", err
 			}
-			v, name = clean(sent), "there is no header "+piece.header
+			v, name = source.Clean(sent), "there is no header "+piece.header
 		}
 		if v = escape(v); v == "" {
 			return "", missingError(name)

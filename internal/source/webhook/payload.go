@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jet-bus/jet-bus/events"
+	"github.com/jet-bus/jet-bus/internal/source"
 )
 
 // payload is the body of a delivery.
@@ -64,7 +64,7 @@ func (p payload) at(path string) any {
 func (p payload) text(path string) string {
 	switch v := p.at(path).(type) {
 	case string:
-		return clean(v)
+		return source.Clean(v)
 	case json.Number:
 		return v.String()
 	}
@@ -125,16 +125,6 @@ func (p payload) token(path string) string {
 	return s[:min(len(s), 64)]
 }
 
-// clean drops control characters, which no attribute may have.
-func clean(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s))
-}
-
 // envelope is what a delivery becomes around its payload. Empty parts are left
 // out; a zero time is now.
 type envelope struct {
@@ -173,10 +163,6 @@ func pushed(ref string, gone bool) string {
 
 // isNoCommit reports whether hash is what git writes where there is no commit.
 func isNoCommit(hash string) bool { return hash != "" && strings.Trim(hash, "0") == "" }
-
-// releaseID is the id of the event that a release was published: what watches the
-// host's API has it, too.
-func releaseID(release, action string) string { return "release:" + release + ":" + action }
 
 // sameDelivery is what deliveries of the same have in common where the host gives each
 // an id of its own. The type is in it because the header that names the event is not
@@ -225,15 +211,6 @@ func (p payload) one(env envelope) ([]item, error) {
 		return nil, err
 	}
 	return []item{{event: e, same: env.same}}, nil
-}
-
-// hostOf returns the host name of a URL, or "".
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
 }
 
 // refAndTag completes a reference and a tag name from each other.

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/source"
 )
 
 // sourcehutVerifier takes what one of the public keys proves: the signature is over the
@@ -79,7 +81,7 @@ func adaptSourcehut(hook string, h http.Header, body []byte) ([]item, error) {
 	for _, said := range []struct{ header, name, path string }{
 		{event, "X-Webhook-Event", w + "event"}, {delivery, "X-Webhook-Delivery", w + "uuid"},
 	} {
-		if signed := p.text(said.path); signed != "" && said.header != "" && !strings.EqualFold(signed, clean(said.header)) {
+		if signed := p.text(said.path); signed != "" && said.header != "" && !strings.EqualFold(signed, source.Clean(said.header)) {
 			return nil, errors.New("the header " + said.name + " says another than " + said.path + " in the body")
 		}
 	}
@@ -93,9 +95,9 @@ func adaptSourcehut(hook string, h http.Header, body []byte) ([]item, error) {
 		source:   cmp.Or(p.first(w+"repository.url", w+"repository.webUrl"), "/hooks/"+hook),
 		time:     p.time(w + "date"),
 		actor:    strings.TrimPrefix(p.first(w+"pusher.canonicalName", w+"pusher.username"), "~"),
-		delivery: clean(delivery),
+		delivery: source.Clean(delivery),
 	}
-	env.host = hostOf(env.source)
+	env.host = source.Host(env.source)
 	if env.id == "" {
 		nonce, err := one(h, "X-Payload-Nonce")
 		if err != nil {

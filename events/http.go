@@ -2,7 +2,6 @@ package events
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 )
 
@@ -110,6 +110,10 @@ func requestMode(h http.Header) (mode, error) {
 
 // parseBinary reads the attributes from the headers and takes body as the data.
 func parseBinary(r *http.Request, body []byte) (Event, error) {
+	if v := r.Header.Get("Ce-Specversion"); v != event.CloudEventsVersionV1 {
+		return Event{}, malformed(fmt.Errorf("specversion is %q, only %q is supported", v, event.CloudEventsVersionV1))
+	}
+	msg := r.Clone(r.Context())
 	for name, values := range r.Header {
 		lower := strings.ToLower(name)
 		attr, ok := strings.CutPrefix(lower, "ce-")
@@ -122,12 +126,11 @@ func parseBinary(r *http.Request, body []byte) (Event, error) {
 		if !validName(attr) {
 			return Event{}, malformed(fmt.Errorf("attribute name %q is not made of lower-case letters and digits", attr))
 		}
-	}
-	msg := r.Clone(r.Context()) // its header is a copy
-	for name, values := range msg.Header {
-		if strings.HasPrefix(strings.ToLower(name), "ce-") && len(values) == 1 {
-			values[0] = decodeHeader(values[0])
+		text, err := HeaderText(values[0])
+		if err != nil {
+			return Event{}, malformed(fmt.Errorf("header %s: %w", lower, err))
 		}
+		msg.Header[name] = []string{text} // which the SDK takes as it is
 	}
 	msg.Body = io.NopCloser(bytes.NewReader(body))
 	e, err := cehttp.NewEventFromHTTPRequest(msg)
@@ -144,45 +147,6 @@ func parseBinary(r *http.Request, body []byte) (Event, error) {
 		return Event{}, malformed(err)
 	}
 	return *e, nil
-}
-
-// decodeHeader undoes what the HTTP binding (version 1.0.2, section 3.1.3.2) has senders
-// do with characters that a header cannot carry: percent-encoding, and quotes around the
-// whole, which older versions had. What is not encoded so is taken as it stands.
-func decodeHeader(v string) string {
-	if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
-		v = unquoteHeader(v[1 : len(v)-1])
-	}
-	if !strings.Contains(v, "%") {
-		return v
-	}
-	out := make([]byte, 0, len(v))
-	for i := 0; i < len(v); i++ {
-		if v[i] == '%' && i+2 < len(v) {
-			if b, err := hex.DecodeString(v[i+1 : i+3]); err == nil {
-				out = append(out, b[0])
-				i += 2
-				continue
-			}
-		}
-		out = append(out, v[i])
-	}
-	if !utf8.Valid(out) {
-		return v
-	}
-	return string(out)
-}
-
-// unquoteHeader takes the backslashes out of the inside of a quoted string.
-func unquoteHeader(v string) string {
-	var out strings.Builder
-	for i := 0; i < len(v); i++ {
-		if v[i] == '\\' && i+1 < len(v) {
-			i++
-		}
-		out.WriteByte(v[i])
-	}
-	return out.String()
 }
 
 // parseBatch reads a JSON array of events.

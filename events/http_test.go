@@ -151,34 +151,3 @@ func TestFromRequestReadError(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
-
-// What a header cannot carry is encoded there, as the HTTP binding has it.
-func TestFromRequestDecodesHeaders(t *testing.T) {
-	t.Parallel()
-	for sent, want := range map[string]string{
-		"Euro%20%E2%82%AC%20%F0%9F%98%80": "Euro € 😀",
-		"%22quoted%22":                    `"quoted"`,
-		`"with \"quotes\" and %25"`:       `with "quotes" and %`,
-		"100%":                            "100%",
-		"100%zz":                          "100%zz",
-		"%FF":                             "%FF", // no UTF-8
-		"a+b":                             "a+b",
-		`"`:                               `"`,
-	} {
-		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}"))
-		for name, value := range map[string]string{
-			"Content-Type": "application/json", "Ce-Specversion": "1.0", "Ce-Type": "com.example.x", "Ce-Source": "/x", "Ce-Id": "1",
-			"Ce-Subject": sent, "Ce-Tag": sent,
-		} {
-			r.Header.Set(name, value)
-		}
-		got, err := events.FromRequest(r, 1<<10)
-		if err != nil {
-			t.Errorf("%q: %v", sent, err)
-			continue
-		}
-		if e := got[0]; e.Subject() != want || e.Extensions()["tag"] != want {
-			t.Errorf("%q: subject %q, tag %q, want %q", sent, e.Subject(), e.Extensions()["tag"], want)
-		}
-	}
-}

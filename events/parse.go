@@ -56,6 +56,9 @@ func parse(data []byte) (Event, error) {
 	if wrapped {
 		e.DataEncoded, e.DataBase64 = payload, true
 	}
+	if schema := members["dataschema"]; len(schema) > 0 && schema[0] == '"' && e.DataSchema() == "" {
+		return Event{}, fmt.Errorf("attribute dataschema is %.40s, which is no URI", schema) // the SDK would drop it
+	}
 	if err := Check(e); err != nil {
 		return Event{}, err
 	}
@@ -94,6 +97,9 @@ func readMembers(data []byte) (map[string]json.RawMessage, error) {
 		if name != "data" && !validNumber(value) {
 			return nil, fmt.Errorf("attribute %s is a number, but not a 32-bit integer", name)
 		}
+		if name != "data" && (value[0] == '{' || value[0] == '[') {
+			return nil, fmt.Errorf("attribute %s must be text, a number, true or false", name)
+		}
 		members[name] = value
 	}
 	if _, err := dec.Token(); err != nil {
@@ -109,12 +115,12 @@ func readMembers(data []byte) (map[string]json.RawMessage, error) {
 			return nil, fmt.Errorf("attribute %s is missing", name)
 		}
 		if value[0] != '"' {
-			return nil, fmt.Errorf("attribute %s must be text, not %s", name, value)
+			return nil, fmt.Errorf("attribute %s must be text, not %.40s", name, value)
 		}
 	}
 	for _, name := range []string{"subject", "time", "datacontenttype", "dataschema"} {
 		if value, ok := members[name]; ok && value[0] != '"' && value[0] != 'n' {
-			return nil, fmt.Errorf("attribute %s must be text, not %s", name, value)
+			return nil, fmt.Errorf("attribute %s must be text, not %.40s", name, value)
 		}
 	}
 	_, plain := members["data"]

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -205,9 +204,9 @@ func decodeBinary(h nats.Header, contentType string, data []byte) (event.Event, 
 		if !ok || len(values) == 0 {
 			continue
 		}
-		v, err := url.PathUnescape(values[0])
-		if err != nil || !utf8.ValidString(v) {
-			return event.Event{}, fmt.Errorf("header %s is not percent-encoded text", key)
+		v, err := events.HeaderText(values[0])
+		if err != nil {
+			return event.Event{}, fmt.Errorf("header %s: %w", key, err)
 		}
 		if _, twice := attrs[name]; twice {
 			return event.Event{}, fmt.Errorf("attribute %s is given twice", name)

@@ -133,6 +133,7 @@ var imports = map[string][]string{
 	"test/lab":         {},
 	"test/process":     {},
 	"test/e2e":         {},
+	"test/ingress":     {},
 	"test/rules":       {},
 	"test/bench/rules": {"events", "rules"},
 	"test/cluster":     {"events", "internal/access", "internal/bus", "internal/queue"},

@@ -139,8 +139,10 @@ func adaptBitbucketDC(hook string, h http.Header, body []byte) ([]item, error) {
 		return nil, errors.New("the header X-Request-Id is missing")
 	}
 	repo := "repository"
-	if p.at(repo) == nil {
-		repo = "pullRequest.toRef.repository"
+	for _, elsewhere := range []string{"pullRequest.toRef.repository", "new"} { // the latter of repo:modified
+		if p.at(repo) == nil {
+			repo = elsewhere
+		}
 	}
 	address := p.text(repo + ".links.self.0.href")
 	env := envelope{

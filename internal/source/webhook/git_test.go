@@ -267,6 +267,15 @@ func TestGitHosts(t *testing.T) {
 				"bb.example.com", "ACME/app", "refs/heads/main", "", "dev", "merge", "", true,
 			},
 		},
+		"bitbucket dc renamed": {
+			webhook.BitbucketDC, `{"eventKey":"repo:modified","date":"2026-03-01T10:00:00+0000","actor":{"name":"dev"},"old":{"slug":"app","project":{"key":"ACME"}},
+				"new":{"slug":"app2","project":{"key":"ACME"},"links":{"self":[{"href":"https://bb.example.com/projects/ACME/repos/app2/browse"}]}}}`,
+			headers("X-Event-Key", "repo:modified", "X-Request-Id", "d"),
+			gitView{
+				"d", "org.bitbucket.dc.repo.modified", "https://bb.example.com/projects/ACME/repos/app2", "", "2026-03-01T10:00:00Z",
+				"bb.example.com", "ACME/app2", "", "", "dev", "", "", true,
+			},
+		},
 		"bitbucket dc reviewer": {
 			webhook.BitbucketDC, `{"pullRequest":{"id":9}}`, headers("X-Event-Key", "pr:reviewer:approved", "X-Request-Id", "d"),
 			gitView{ID: "d", Type: "org.bitbucket.dc.pr.reviewer.approved", Source: "/hooks/hook", Subject: "9", Same: true},

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,6 +137,8 @@ func (e *endpoint) admit(w http.ResponseWriter, req *http.Request, from netip.Ad
 		return refusalError{http.StatusMethodNotAllowed, "a webhook takes POST only"}
 	case e.adapt != nil && !isJSON(req.Header):
 		return refusalError{http.StatusUnsupportedMediaType, "the content type must be application/json, choose it in the webhook's settings"}
+	case e.adapt != nil && isEncoded(req.Header):
+		return refusalError{http.StatusUnsupportedMediaType, "the body must not be compressed, leave Content-Encoding out"}
 	case req.ContentLength > e.maxBody:
 		return e.tooLarge()
 	}
@@ -155,6 +158,12 @@ func (e *endpoint) authenticate(req *http.Request, body []byte) error {
 
 // read returns the events of a request that is authentic.
 func (e *endpoint) read(req *http.Request, body []byte) ([]item, error) {
+	// The data of an event in binary mode may be anything else.
+	if e.adapt != nil || strings.Contains(strings.ToLower(req.Header.Get("Content-Type")), "json") {
+		if err := checkDepth(body); err != nil {
+			return nil, err
+		}
+	}
 	if e.adapt == nil {
 		return readCloudEvents(req, body)
 	}
@@ -282,6 +291,13 @@ func reply(w http.ResponseWriter, status int, v any) {
 func isJSON(h http.Header) bool {
 	mt, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	return err == nil && mt == "application/json"
+}
+
+// isEncoded reports whether the body is said to be something else than what is read.
+func isEncoded(h http.Header) bool {
+	return slices.ContainsFunc(h.Values("Content-Encoding"), func(v string) bool {
+		return v != "" && !strings.EqualFold(v, "identity")
+	})
 }
 
 func isBatch(h http.Header) bool {

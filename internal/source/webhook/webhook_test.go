@@ -279,6 +279,9 @@ func TestRefused(t *testing.T) {
 		"unknown hook":        {"nobody", push, about, 404, "no webhook"},
 		"form":                {"github", []byte("payload=%7B%7D"), headers("Content-Type", "application/x-www-form-urlencoded"), 415, "application/json"},
 		"no content type":     {"github", push, headers("Content-Type", ""), 415, "application/json"},
+		"compressed":          {"github", push, headers("X-GitHub-Event", "push", "X-GitHub-Delivery", "1", "Content-Encoding", "gzip"), 415, "compressed"},
+		"deep":                {"github", []byte(`{"quoted":"\"[{","ref":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + "}"), about, 400, "within each other"},
+		"deep event":          {"cloudevents", deepEvent(500), structured, 400, "within each other"},
 		"malformed":           {"github", []byte(`{"ref":`), about, 400, "not valid JSON"},
 		"two values":          {"github", []byte(`{} {}`), about, 400, "not valid JSON"},
 		"empty":               {"github", nil, about, 400, "not valid JSON"},
@@ -309,6 +312,31 @@ func TestRefused(t *testing.T) {
 				t.Errorf("published %v", s.list)
 			}
 		})
+	}
+}
+
+// deepEvent is an event whose data is so many lists within each other.
+func deepEvent(depth int) []byte {
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":"1","source":"/s","type":"a","data":%s%s}`, strings.Repeat("[", depth), strings.Repeat("]", depth))
+}
+
+// What is in a text is not nested, and what is just deep enough is taken.
+func TestDeep(t *testing.T) {
+	t.Parallel()
+	text := fmt.Appendf(nil, `{"ref":"\\\"%s","repository":{"url":"https://example.com"}}`, strings.Repeat("[", 1000))
+	for name, tc := range map[string]struct {
+		hook    string
+		body    []byte
+		headers http.Header
+	}{
+		"github":      {"github", text, headers("X-GitHub-Event", "push", "X-GitHub-Delivery", "1")},
+		"cloudevents": {"cloudevents", deepEvent(499), headers("Content-Type", events.MediaType)},
+	} {
+		s := &store{}
+		status, answer, _ := send(handler(t, s), tc.hook, tc.body, webhook.Sign(webhook.Kind(tc.hook), []byte(secret), tc.body), tc.headers)
+		if status != http.StatusAccepted || len(s.list) != 1 {
+			t.Errorf("%s: status %d, answer %v", name, status, answer)
+		}
 	}
 }
 

@@ -50,7 +50,8 @@ of its content directory, and makes jobs that runners claim.
 On first start it makes its keys and the credentials for runners and operators
 in the data directory. The content directory is watched, or a git repository
 looked at, and what is new comes into force as a whole; what is faulty changes
-nothing. SIGHUP has the content read at once. SIGINT and SIGTERM stop it in order.
+nothing. SIGHUP has the content and the webhooks read at once. SIGINT and SIGTERM
+stop it in order.
 
 With --nats it uses a nats-server cluster instead (see jet-bus cluster init), which
 several jet-bus may share.

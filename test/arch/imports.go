@@ -135,6 +135,7 @@ var imports = map[string][]string{
 	"test/e2e":         {},
 	"test/ingress":     {},
 	"test/rules":       {},
+	"test/sources":     {},
 	"test/bench/rules": {"events", "rules"},
 	"test/cluster":     {"events", "internal/access", "internal/bus", "internal/queue"},
 	"test/bench/s10": {

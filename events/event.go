@@ -87,8 +87,12 @@ func checkAttributes(e Event) error {
 		return errors.New(strings.Join(lines, "; "))
 	}
 	for _, a := range [...]struct{ name, text string }{
-		{"id", e.ID()}, {"source", e.Source()}, {"type", e.Type()}, {"subject", e.Subject()},
-		{"datacontenttype", e.DataContentType()}, {"dataschema", e.DataSchema()},
+		{"id", e.ID()},
+		{"source", e.Source()},
+		{"type", e.Type()},
+		{"subject", e.Subject()},
+		{"datacontenttype", e.DataContentType()},
+		{"dataschema", e.DataSchema()},
 	} {
 		if err := checkText(a.name, a.text); err != nil {
 			return err

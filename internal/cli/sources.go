@@ -34,11 +34,11 @@ it will again, and what keeps it from its work.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withBus(cmd.Context(), func(ctx context.Context, b *bus.Bus) error {
-				s, err := findSource(ctx, b, args[0])
-				if err != nil {
-					return err
+				all, err := findSources(ctx, b, args[0])
+				for _, s := range all {
+					err = cmp.Or(err, a.sourceShow(s))
 				}
-				return a.sourceShow(s)
+				return err
 			})
 		},
 	}
@@ -72,18 +72,27 @@ func listSources(ctx context.Context, b *bus.Bus) ([]intake.State, error) {
 	return all, nil
 }
 
+// findSources returns how one source fares, or how one webhook does on each jet-bus that
+// serves it.
+func findSources(ctx context.Context, b *bus.Bus, name string) ([]intake.State, error) {
+	all, err := listSources(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(s intake.State) bool { return s.Name != name })
+	if len(all) == 0 {
+		return nil, fmt.Errorf("there is no source %s; jet sources lists them", name)
+	}
+	return all, nil
+}
+
 // findSource returns how one source fares.
 func findSource(ctx context.Context, b *bus.Bus, name string) (intake.State, error) {
-	all, err := listSources(ctx, b)
+	all, err := findSources(ctx, b, name)
 	if err != nil {
 		return intake.State{}, err
 	}
-	for _, s := range all {
-		if s.Name == name {
-			return s, nil
-		}
-	}
-	return intake.State{}, fmt.Errorf("there is no source %s; jet sources lists them", name)
+	return all[0], nil
 }
 
 func (a *app) sources(ctx context.Context, b *bus.Bus) error {
@@ -92,6 +101,10 @@ func (a *app) sources(ctx context.Context, b *bus.Bus) error {
 		return err
 	}
 	rows := [][]string{{"SOURCE", "KIND", "STATE", "LAST EVENT", "CHECKED", "NEXT", "ERROR"}}
+	several := slices.ContainsFunc(all, func(s intake.State) bool { return s.By != "" })
+	if several {
+		rows[0] = slices.Insert(rows[0], 2, "RUNS ON")
+	}
 	for _, s := range all {
 		if a.json {
 			if err := a.line(s); err != nil {
@@ -107,7 +120,11 @@ func (a *app) sources(ctx context.Context, b *bus.Bus) error {
 		if s.Event != nil {
 			last = stamp(s.Event.At) + " " + s.Event.Type
 		}
-		rows = append(rows, []string{s.Name, s.Kind, sourceState(s), last, stamp(s.Checked), stamp(s.Next), fault})
+		row := []string{s.Name, s.Kind, sourceState(s), last, stamp(s.Checked), stamp(s.Next), fault}
+		if several {
+			row = slices.Insert(row, 2, cmp.Or(s.By, "-"))
+		}
+		rows = append(rows, row)
 	}
 	if a.json {
 		return nil

@@ -80,6 +80,11 @@ func (d *Deliverer) open(ctx context.Context, name string, from uint64) (jetstre
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		cons, err = d.bus.JS.CreateConsumer(ctx, bus.StreamEvents, want)
 	case err == nil:
+		if n := cons.CachedInfo().NumAckPending; s.mode == batch && n > 0 {
+			// What was in hand at a crash comes again later. Until that is dealt with, there
+			// is no room for what is behind it; see reopen.
+			want.MaxAckPending = min(n, want.MaxAckPending)
+		}
 		is := cons.CachedInfo().Config // where it began stays
 		want.DeliverPolicy, want.OptStartSeq = is.DeliverPolicy, is.OptStartSeq
 		if !slices.Equal(is.FilterSubjects, want.FilterSubjects) || is.MaxAckPending != want.MaxAckPending {

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,6 +54,87 @@ func TestCrashBeforeAck(t *testing.T) {
 	}
 	if all := v.requests(); all[0].id != all[1].id || all[1].id == all[2].id {
 		t.Errorf("ids %s, %s, %s", all[0].id, all[1].id, all[2].id)
+	}
+}
+
+// A batch that was in hand at a crash goes out before what comes behind it.
+func TestCrashWithBatch(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	v := newReceiver(t, nil)
+	text := v.sub("ops", "mode: batch")
+	dying := New(l.bus, nil)
+	l.use(dying, text)
+	cons, err := dying.open(t.Context(), "ops", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.publish("com.acme.a", numbers(1, 10)...)
+	var inHand []jetstream.Msg
+	for range 10 {
+		m, err := cons.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		inHand = append(inHand, m)
+	}
+	l.publish("com.acme.a", numbers(11, 20)...)
+	l.start(text)
+	// The bus gives them out again after a while, perhaps not all at once.
+	for _, part := range [][]jetstream.Msg{inHand[:4], inHand[4:]} {
+		time.Sleep(300 * time.Millisecond)
+		if got := v.taken(); len(got) > 4 {
+			t.Errorf("what comes behind has gone out: %v", got)
+		}
+		for _, m := range part {
+			if err := m.Nak(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.settled("ops")
+	if diff := cmp.Diff(numbers(1, 20), v.taken()); diff != "" {
+		t.Error(diff)
+	}
+	l.eventually("batches may be full again", func() bool {
+		cons, err := l.bus.JS.Consumer(t.Context(), bus.StreamEvents, "sub-ops")
+		return err == nil && cons.CachedInfo().Config.MaxAckPending == maxBatch
+	})
+}
+
+// Who is frozen with an event in hand finishes it when it goes on. That sends it twice,
+// under one id, and leaves nothing in the way of what comes.
+func TestFrozen(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	v := newReceiver(t, nil)
+	text := v.sub("ops", "")
+	d := New(l.bus, slog.New(slog.DiscardHandler))
+	l.use(d, text)
+	frozen := newLane(d, d.current("ops"))
+	cons, err := frozen.open(t.Context(), "ops", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.publish("com.acme.a", "e1", "e2")
+	inHand, err := cons.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.start(text)
+	if err := inHand.Nak(); err != nil { // as the bus does itself after ackWait
+		t.Fatal(err)
+	}
+	l.settled("ops")
+	frozen.deal(t.Context(), []jetstream.Msg{inHand})
+	frozen.client.Close()
+	l.publish("com.acme.a", "e3")
+	l.settled("ops")
+	if diff := cmp.Diff([]string{"e1", "e2", "e1", "e3"}, v.taken()); diff != "" {
+		t.Error(diff)
+	}
+	if all := v.requests(); all[0].id != all[2].id {
+		t.Errorf("ids %s, %s", all[0].id, all[2].id)
 	}
 }
 
@@ -202,7 +284,7 @@ func TestBatchOfOne(t *testing.T) {
 func TestMissed(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.reconfigure(func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = 5*time.Second, time.Second })
+	l.reconfigure(func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = 6*time.Second, time.Second })
 	away := make(chan struct{})
 	v := newReceiver(t, func(int, []events.Event, http.ResponseWriter) int {
 		select {
@@ -214,7 +296,7 @@ func TestMissed(t *testing.T) {
 	})
 	l.start(v.sub("ops", "on: com.acme.*"))
 	l.publish("org.other", "o1", "o2", "o3")
-	time.Sleep(6500 * time.Millisecond)       // gone, and nobody's
+	time.Sleep(7500 * time.Millisecond)       // gone, and nobody's
 	l.publish("com.acme.a", numbers(1, 3)...) // 4 to 6
 	l.eventually("all but the one in hand are gone", func() bool {
 		s, err := l.bus.JS.Stream(t.Context(), bus.StreamEvents)
@@ -223,8 +305,12 @@ func TestMissed(t *testing.T) {
 	l.publish("com.acme.a", "e4")
 	close(away)
 	got := l.failures()
-	l.eventually("told", func() bool { got = l.failures(); return len(got) > 0 }) // before it is too old itself
-	l.eventually("the last", func() bool { return slices.Contains(v.taken(), "e4") })
+	l.eventually("the last", func() bool {
+		if all := l.failures(); len(all) > 0 { // it will be gone soon, too
+			got = all
+		}
+		return slices.Contains(v.taken(), "e4") && len(got) > 0
+	})
 	l.settled("ops")
 	if diff := cmp.Diff([]string{"e1", "e4"}, v.taken()); diff != "" {
 		t.Error(diff)

@@ -11,6 +11,11 @@
 //	the event was handed out             it is handed out again, 30 s later
 //	it was taken, before the ack         it is sent again, with the same webhook-id
 //	delivery.failed stored, before ack   it is sent again, or given up again: one event, by its id
+//	a batch was handed out               nothing behind it goes out before it was handed out again
+//	in force, before its consumer        a new subscription begins with the next life
+//
+// Who is frozen for longer than that, and goes on, may send again what another jet-bus
+// has delivered meanwhile, under the same webhook-id, and after what came behind it.
 //
 // Batches may only be made by one jet-bus at a time ([Deliverer.RunBatches]), or they
 // would overtake each other.

@@ -86,13 +86,7 @@ func (l *lane) run(ctx context.Context) {
 
 // begin delivers until ctx ends or the bus has nothing to take from.
 func (l *lane) begin(ctx context.Context) error {
-	l.mu.Lock()
-	from := l.seen.seq
-	l.mu.Unlock()
-	if from > 0 {
-		from++ // if somebody deleted the consumer
-	}
-	cons, err := l.open(ctx, l.name, from)
+	cons, err := l.reopen(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,6 +114,20 @@ func (l *lane) begin(ctx context.Context) error {
 	return context.Cause(work)
 }
 
+// reopen opens what hands out the events, where they were.
+func (l *lane) reopen(ctx context.Context) (jetstream.Consumer, error) {
+	l.mu.Lock()
+	from := l.seen.seq
+	l.mu.Unlock()
+	if from > 0 {
+		from++ // if somebody deleted the consumer
+	}
+	return l.open(ctx, l.name, from)
+}
+
+// room is how many events may be handed out and not answered for.
+func room(cons jetstream.Consumer) int { return cons.CachedInfo().Config.MaxAckPending }
+
 // take deals with what the bus hands out until ctx ends or it has nothing to take from.
 func (l *lane) take(ctx context.Context, cons jetstream.Consumer) error {
 	for ctx.Err() == nil {
@@ -135,6 +143,12 @@ func (l *lane) take(ctx context.Context, cons jetstream.Consumer) error {
 			return err
 		default:
 			l.deal(ctx, msgs)
+			if !l.batches || room(cons) == maxBatch {
+				break
+			}
+			if cons, err = l.reopen(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -143,11 +157,11 @@ func (l *lane) take(ctx context.Context, cons jetstream.Consumer) error {
 // fetch waits for an event, and for batches takes along what waits behind it.
 func (l *lane) fetch(ctx context.Context, cons jetstream.Consumer) ([]jetstream.Msg, error) {
 	first, err := cons.Next(jetstream.FetchContext(ctx))
-	if err != nil || !l.batches {
+	if err != nil || !l.batches || room(cons) == 1 {
 		return slices.DeleteFunc([]jetstream.Msg{first}, func(m jetstream.Msg) bool { return m == nil }), err
 	}
 	msgs := []jetstream.Msg{first}
-	more, err := cons.FetchNoWait(maxBatch - 1)
+	more, err := cons.FetchNoWait(room(cons) - 1)
 	if err != nil {
 		return msgs, nil //nolint:nilerr // what is there is delivered; the next fetch will tell
 	}

@@ -31,11 +31,23 @@ func gone(m bus.Msg) bool { return len(m.Data) == 0 }
 
 // put replaces a record, whatever was there, and returns its sequence.
 func put(ctx context.Context, b *bus.Bus, what, name string, v any) (uint64, error) {
+	return store(ctx, b, what, name, v, func(*nats.Msg) {})
+}
+
+// putAt replaces the record that has the sequence rev, 0 if there is to be none, and
+// returns its own. It fails with [bus.ErrConflict] if there is another.
+func putAt(ctx context.Context, b *bus.Bus, what, name string, v any, rev uint64) (uint64, error) {
+	return store(ctx, b, what, name, v, func(m *nats.Msg) { bus.ExpectSubjectSeq(m, m.Subject, rev) })
+}
+
+func store(ctx context.Context, b *bus.Bus, what, name string, v any, fence func(*nats.Msg)) (uint64, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return 0, fmt.Errorf("encode the %s of source %s: %w", what, name, err)
 	}
-	seq, _, err := b.Publish(ctx, &nats.Msg{Subject: key(what, name), Data: data})
+	msg := &nats.Msg{Subject: key(what, name), Data: data}
+	fence(msg)
+	seq, _, err := b.Publish(ctx, msg)
 	if err != nil {
 		return 0, fmt.Errorf("store the %s of source %s: %w", what, name, err)
 	}

@@ -98,8 +98,8 @@ type telling struct {
 // ErrUnknown means that there is no source of a name.
 var ErrUnknown = errors.New("no such source")
 
-// States returns how all sources and webhooks fare, by name. It needs no more than a
-// viewer's rights.
+// States returns how all sources and webhooks fare, by name. Of a webhook that several
+// jet-bus serve there is one for each. It needs no more than a viewer's rights.
 func States(ctx context.Context, b *bus.Bus) ([]State, error) {
 	var all []State
 	for m, err := range b.Tail(ctx, stream, everyState, bus.TailOptions{}) {
@@ -115,20 +115,28 @@ func States(ctx context.Context, b *bus.Bus) ([]State, error) {
 		}
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(x, y State) int { return cmp.Compare(x.Name, y.Name) })
+	slices.SortFunc(all, func(x, y State) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.By, y.By)) })
 	return all, nil
 }
 
 // Get returns how one fares. It fails with [ErrUnknown] if there is no such.
 func Get(ctx context.Context, b *bus.Bus, name string) (State, error) {
+	s, _, err := last(ctx, b, name)
+	return s, err
+}
+
+// last is Get, with the sequence of what is there, also if that is only that there is
+// none any more; 0 if nothing is.
+func last(ctx context.Context, b *bus.Bus, name string) (s State, rev uint64, err error) {
 	m, err := b.Last(ctx, stream, key(keyState, name))
 	switch {
 	case errors.Is(err, bus.ErrNotFound), err == nil && gone(m):
-		return State{}, fmt.Errorf("%s: %w", name, ErrUnknown)
+		return State{}, m.Seq, fmt.Errorf("%s: %w", name, ErrUnknown)
 	case err != nil:
-		return State{}, fmt.Errorf("see how source %s fares: %w", name, err)
+		return State{}, 0, fmt.Errorf("see how source %s fares: %w", name, err)
 	}
-	return decodeState(m)
+	s, err = decodeState(m)
+	return s, m.Seq, err
 }
 
 func decodeState(m bus.Msg) (State, error) {

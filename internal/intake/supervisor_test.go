@@ -509,6 +509,63 @@ func TestLease(t *testing.T) {
 	}
 }
 
+// Who was frozen while another jet-bus took over, and goes on for a moment, does no harm:
+// how the source fares is told by the other alone.
+func TestFrozen(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	second := bustest.Connect(t, l.server, busserver.RoleBus, "second")
+	run := func(b *bus.Bus, by string, steady time.Duration) (do chan func(source.Feed), stop func()) {
+		do = make(chan func(source.Feed))
+		s := l.supervisor(b)
+		s.By, s.steady = by, steady
+		s.Use(one(func(ctx context.Context, f source.Feed) error {
+			f.OK(time.Time{})
+			for {
+				select {
+				case <-ctx.Done():
+					return nil
+				case what := <-do:
+					what(f)
+				}
+			}
+		}))
+		return do, l.running(s.Run)
+	}
+	frozen, stop := run(l.bus, "first", time.Hour)
+	l.eventually("the first runs", func() bool { s := l.state("a"); return s.By == "first" && s.State == OK })
+	other, _ := run(second, "second", 50*time.Millisecond)
+	l.eventually("the second runs", func() bool { s := l.state("a"); return s.By == "second" && s.State == OK })
+
+	frozen <- func(f source.Feed) { f.Failed(errors.New("it has been long"), time.Time{}) }
+	frozen <- func(f source.Feed) { // some writes later
+		time.Sleep(200 * time.Millisecond)
+		f.Failed(errors.New("it has been longer"), time.Time{})
+	}
+	stop()
+	if s := l.state("a"); s.By != "second" || s.State != OK || s.Error != "" {
+		t.Errorf("what the frozen one says counts: %+v", s)
+	}
+	if ids := l.ids(); len(ids) != 0 {
+		t.Errorf("told: %v", ids)
+	}
+	other <- func(f source.Feed) {
+		if err := f.Publish(t.Context(), happened("n1")); err != nil {
+			t.Error(err)
+		}
+	}
+	l.eventually("the second goes on", func() bool { s := l.state("a"); return s.By == "second" && s.Events == 1 })
+
+	// Who goes on for long is right after all.
+	if _, err := put(t.Context(), l.bus, keyState, "a", State{Name: "a", Kind: "test", By: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	l.eventually("the second is heard", func() bool {
+		other <- func(f source.Feed) { f.OK(time.Time{}) }
+		return l.state("a").By == "second"
+	})
+}
+
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	pace := New(nil, nil).timing

@@ -25,6 +25,12 @@ type task struct {
 	cancel context.CancelFunc
 	// ending is true once cancel was called.
 	ending bool
+
+	// rev is the sequence of the state that the next write replaces; began is true once
+	// this task has written one; lost is since when another jet-bus's is in its place.
+	rev   uint64
+	began bool
+	lost  time.Time
 }
 
 // mode says what is done with a source.
@@ -58,7 +64,8 @@ func (t *task) run(ctx context.Context) {
 func (t *task) recall(ctx context.Context) (State, bool) {
 	fresh := State{Name: t.name, Kind: t.kind.Key, By: t.By, State: Waiting, Since: now()}
 	for attempt := 1; ; attempt++ {
-		s, err := Get(ctx, t.bus, t.name)
+		s, rev, err := last(ctx, t.bus, t.name)
+		t.rev = rev
 		switch {
 		case errors.Is(err, ErrUnknown), err == nil && s.Kind != t.kind.Key:
 			return fresh, true
@@ -172,7 +179,10 @@ func (t *task) write(ctx context.Context) error {
 		if !dirty {
 			return nil
 		}
-		if _, err := put(ctx, t.bus, keyState, t.name, s); err != nil {
+		switch err := t.replace(ctx, s); {
+		case errors.Is(err, source.ErrLost):
+			return nil // the other one tells what there is to tell
+		case err != nil:
 			t.health.again()
 			return err
 		}
@@ -184,6 +194,36 @@ func (t *task) write(ctx context.Context) error {
 			return err
 		}
 		t.health.told()
+	}
+}
+
+// replace writes s in the place of what this task has read, or written last. Whoever has
+// begun last is right: who was frozen for a while, and finds that another jet-bus has
+// written, lets that stand and fails with [source.ErrLost]. It is about to be stopped;
+// who is not after a while is right after all.
+func (t *task) replace(ctx context.Context, s State) error {
+	for {
+		rev, err := putAt(ctx, t.bus, keyState, t.name, s, t.rev)
+		if err == nil {
+			t.rev, t.began, t.lost = rev, true, time.Time{}
+			return nil
+		}
+		if !errors.Is(err, bus.ErrConflict) {
+			return err
+		}
+		now, rev, err := last(ctx, t.bus, t.name)
+		switch {
+		case err != nil && !errors.Is(err, ErrUnknown):
+			return err
+		case t.began && now.By != t.By:
+			if t.lost.IsZero() {
+				t.lost = time.Now()
+			}
+			if time.Since(t.lost) < t.steady {
+				return source.ErrLost
+			}
+		}
+		t.rev = rev // an answer to a write of ours was lost, or this is our beginning
 	}
 }
 

@@ -3,6 +3,7 @@ package jobevent
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -270,6 +271,33 @@ func TestTwo(t *testing.T) {
 	if next := <-holding; next == holder {
 		t.Error("the same one goes on")
 	}
+}
+
+// Two that both believe to be alone, as after one was frozen, tell each step once, and
+// what is noted in the end is how far both are.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	second := bustest.Connect(t, l.server, busserver.RoleBus, "second")
+	often := func(f *Follower) { f.save = time.Millisecond }
+	one, two := l.follow(l.bus, only(events.TypeJobFailed), often), l.follow(second, only(events.TypeJobFailed), often)
+	var want []string
+	for i := range 50 {
+		id := fmt.Sprintf("j%02d", i)
+		l.life(id, queue.Failed)
+		want = append(want, id+":failed")
+	}
+	l.until("cursor", func() bool { c, _ := l.stored(); return c.Next == 151 }, func() string { return one.log.String() + two.log.String() })
+	got := make(map[string]int)
+	for _, e := range l.told() {
+		got[e.ID()]++
+	}
+	if len(got) != len(want) || len(l.told()) != len(want) {
+		t.Errorf("told %s", words(l.told()))
+	}
+	l.until("conflict", func() bool {
+		return strings.Contains(one.log.String()+two.log.String(), "events about jobs have to wait")
+	}, func() string { return "they have never met" })
 }
 
 // Firings of rules without a playbook are told from the decisions.

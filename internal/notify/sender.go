@@ -53,7 +53,7 @@ type timing struct {
 
 // backoff is the time after so many attempts that failed.
 func (t timing) backoff(attempts uint64) time.Duration {
-	return pause.Grown(t.first, t.most, int(min(attempts, 64))) //nolint:gosec // it is small
+	return pause.Grown(t.first, t.most, int(min(attempts, 64)))
 }
 
 // Sender sends what is stored. It needs the role bus. Any number of them may share

@@ -136,6 +136,7 @@ var imports = map[string][]string{
 	"test/ingress":     {},
 	"test/rules":       {},
 	"test/sources":     {},
+	"test/doors":       {},
 	"test/bench/rules": {"events", "rules"},
 	"test/cluster":     {"events", "internal/access", "internal/bus", "internal/queue"},
 	"test/bench/s10": {

@@ -132,7 +132,7 @@ func (s *site) run(t *testing.T, command string, args ...string) string {
 }
 
 // startBus starts a jet-bus with a data directory of its own.
-func (s *site) startBus(t *testing.T, name string) *process {
+func (s *site) startBus(t *testing.T, name string, more ...string) *process {
 	t.Helper()
 	data := filepath.Join(s.dir, name)
 	must(t, os.MkdirAll(data, 0o700))
@@ -142,8 +142,8 @@ func (s *site) startBus(t *testing.T, name string) *process {
 	for !free(port) {
 		port++
 	}
-	p := start(t, s.env(), name, "jet-bus", append(s.trust(), "--nats", s.url, "--creds", s.creds("bus"), "--content", s.content,
-		"--data", data, "--http", fmt.Sprintf("127.0.0.1:%d", port), "--lease", "12s")...)
+	p := start(t, s.env(), name, "jet-bus", append(append(s.trust(), "--nats", s.url, "--creds", s.creds("bus"), "--content", s.content,
+		"--data", data, "--http", fmt.Sprintf("127.0.0.1:%d", port), "--lease", "12s"), more...)...)
 	s.buses = append(s.buses, p)
 	return p
 }

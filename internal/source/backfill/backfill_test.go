@@ -3,6 +3,7 @@ package backfill
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -336,6 +337,48 @@ func TestFind(t *testing.T) {
 	})
 }
 
+// tripper is a function that makes requests.
+type tripper func(*http.Request) (*http.Response, error)
+
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Who dies before it is noted what was asked for asks again, but not for what has arrived
+// meanwhile.
+func TestStoppedBeforeSaving(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, f := newGitHub(), &sourcetest.Feed{}
+		for i := range 25 {
+			g.made(fmt.Sprintf("d%02d", i), 503, "push", time.Now().Add(time.Duration(i-100)*time.Minute), false)
+		}
+		g.answers["d05"], g.answers["d12"] = http.StatusBadGateway, http.StatusBadGateway
+		all, err := New([]Entry{entry(tokenFile(t, theToken))}, Options{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+			if g.count() == 13 {
+				f.SaveError = source.ErrLost // from here on nothing is noted
+			}
+			return direct{g}.RoundTrip(r)
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := all["backfill-app"].Run(t.Context(), f); !errors.Is(err, source.ErrLost) {
+			t.Fatalf("error %v", err)
+		}
+		if got := strings.Fields(g.requests()); len(got) != 2*saveEach {
+			t.Fatalf("asked for %v", got)
+		}
+		f.SaveError = nil
+		stop := start(t, entry(tokenFile(t, theToken)), Options{Transport: direct{g}}, f)
+		defer stop()
+		time.Sleep(calm + 30*time.Second)
+		synctest.Wait()
+		// That d05 was asked for is known, and it is waited whether it comes.
+		if got := g.requests(); got != "d12 d20 d21 d22 d23 d24" {
+			t.Errorf("the next life asked for %q", got)
+		}
+	})
+}
+
 // Another jet-bus that runs the source by now ends this one.
 func TestLost(t *testing.T) {
 	t.Parallel()
@@ -357,7 +400,7 @@ func TestNewFaults(t *testing.T) {
 		"":                          func(*Entry) {},
 		"must begin with https://":  func(e *Entry) { e.BaseURL = "http://github.example.com/api/v3" },
 		"is no address of an API":   func(e *Entry) { e.BaseURL = "https://a:b@github.example.com" },
-		"must be 1m0s to 24h":       func(e *Entry) { e.Every = time.Second },
+		"must be 1m0s to 24h0m0s":   func(e *Entry) { e.Every = time.Second },
 		"a positive number":         func(e *Entry) { e.HookID = -1 },
 		"needs a token_file":        func(e *Entry) { e.TokenFile = "" },
 		"needs a repository, or an": func(e *Entry) { e.Organization = "acme" },

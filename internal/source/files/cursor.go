@@ -37,8 +37,8 @@ func (s stat) mark() mark {
 type cursor struct {
 	// For is what the cursor is of.
 	For string `json:"for"`
-	// Count grows with each saving. It is part of the ids of events, so that a file that
-	// comes again as it was before is another event.
+	// Count grows with each look that told something. It is part of the ids of events, so
+	// that a file that comes again as it was before is another event.
 	Count int64 `json:"count"`
 	At    place `json:"at"`
 	// Paths are the paths, sorted, each ended by a zero byte, compressed; Marks are their

@@ -45,7 +45,9 @@ type watch struct {
 	began bool
 	// resting are files that are new or changed, and since when they are as they are.
 	resting map[string]rest
-	odd     map[string]bool
+	// first is when this life has seen the directory first.
+	first time.Time
+	odd   map[string]bool
 }
 
 type rest struct {
@@ -106,7 +108,6 @@ func (w *watch) load(ctx context.Context) error {
 }
 
 func (w *watch) save(ctx context.Context) error {
-	w.cursor.Count++
 	if err := w.cursor.pack(w.known); err != nil {
 		return fmt.Errorf("saving the cursor: %w", err)
 	}
@@ -197,6 +198,13 @@ func (w *watch) compare(s *sight, now time.Time) (changes []change, left int, so
 		}
 		return false
 	}
+	// Files have to rest anew in each life. What needs no rest waits as long at first:
+	// nothing is to come before what the last life told and did not save, or that would be
+	// told again under other ids.
+	if w.first.IsZero() {
+		w.first = now
+	}
+	begun := w.first.Add(w.settle)
 	still := maps.Clone(w.known)
 	var fresh []string
 	for p, st := range s.files {
@@ -214,10 +222,15 @@ func (w *watch) compare(s *sight, now time.Time) (changes []change, left int, so
 		}
 	}
 	for p := range w.known {
-		if _, is := s.files[p]; !is && !s.hides(p) {
-			delete(still, p)
-			changes = append(changes, change{typ: events.TypeFileRemoved, path: p})
+		if _, is := s.files[p]; is || s.hides(p) {
+			continue
 		}
+		if now.Before(begun) {
+			soonest = begun
+			continue
+		}
+		delete(still, p)
+		changes = append(changes, change{typ: events.TypeFileRemoved, path: p})
 	}
 	slices.Sort(fresh)
 	fits := 0
@@ -267,7 +280,9 @@ func (w *watch) warn(names []string) {
 // tell tells the changes and notes each as known. It returns what was refused for
 // ever, which is not tried again, and whether a file was not as it had been seen.
 func (w *watch) tell(ctx context.Context, root *os.Root, changes []change) (refused error, moved bool, err error) {
-	for part := range slices.Chunk(changes, perSave) {
+	for left := changes; len(left) > 0; {
+		part := left[:min(perSave, len(left))]
+		left = left[len(part):]
 		for _, c := range part {
 			switch err := w.tellOne(ctx, root, c); {
 			case errors.Is(err, errMoved):
@@ -283,6 +298,9 @@ func (w *watch) tell(ctx context.Context, root *os.Root, changes []change) (refu
 			} else {
 				w.known[c.path] = c.stat.mark()
 			}
+		}
+		if len(left) == 0 {
+			w.cursor.Count++ // all of one look shares a number, however often it is saved
 		}
 		if err := w.save(ctx); err != nil {
 			return refused, moved, err

@@ -302,6 +302,63 @@ func TestStoppedBeforeSaving(t *testing.T) {
 	expect(t, f, &n)
 }
 
+// TestStoppedWhileTelling tells some of what has rested, and loses the cursor. What the
+// next life sees first, or sees beside it, does not make other events of the same.
+func TestStoppedWhileTelling(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const more = "settle: 2s\n"
+		dir, f, n := t.TempDir(), &sourcetest.Feed{}, 0
+		write(t, dir, "goes", "x")
+		w := life(t, f, dir, more)
+		w.mustLook(t)
+		var names []string
+		for i := range perSave + 10 {
+			names = append(names, fmt.Sprintf("b%03d", i))
+			write(t, dir, names[i], "x")
+		}
+		w.mustLook(t)
+		time.Sleep(2 * time.Second)
+		told := 0
+		f.Refuse = func(events.Event) error {
+			if told++; told > perSave+5 {
+				return context.Canceled
+			}
+			return nil
+		}
+		if _, _, err := w.look(t.Context()); !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v", err)
+		}
+		f.Refuse = nil
+
+		write(t, dir, "a", "x")
+		remove(t, dir, "goes")
+		w = life(t, f, dir, more)
+		if next := w.mustLook(t); time.Until(next) != 2*time.Second {
+			t.Errorf("looks again in %s", time.Until(next))
+		}
+		time.Sleep(time.Second)
+		write(t, dir, "c", "x")
+		w.mustLook(t) // somebody has asked
+		time.Sleep(time.Second)
+		w.mustLook(t)
+		time.Sleep(time.Second)
+		w.mustLook(t)
+		want := make(map[string]int)
+		for _, name := range append(names, "a", "c") {
+			want["created "+name] = 1
+		}
+		want["removed goes"] = 1
+		got := make(map[string]int)
+		for _, what := range taken(f, &n) {
+			got[what]++
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("told (-want +got):\n%s", d)
+		}
+	})
+}
+
 // TestReturn takes the directory away and brings it back, as it was and as a copy.
 func TestReturn(t *testing.T) {
 	t.Parallel()

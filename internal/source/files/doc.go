@@ -7,6 +7,13 @@
 // afterwards. A file is told once its size and time have rested, since one that is
 // being written is of use to nobody.
 //
+//	crash after                        what happens
+//	events are stored, not yet the     they are told again, under the same ids: all that one
+//	cursor                             look tells shares a number, and in a new life nothing is
+//	                                   told before all has rested
+//	the same, and the file changes     its new state is told as created, its removal not at all
+//	or goes while nobody looks
+//
 // Nothing outside of the directory is ever looked at: links that lead out of it, and
 // whatever is no regular file, are passed over.
 package files

@@ -12,9 +12,12 @@
 // A program is meant to run for ever: its end is an error of Run. With restart_after
 // it is meant to end, and runs again after that time. It is stopped by SIGTERM to its
 // group, and by SIGKILL to whatever of that is left later. A process that has left the
-// group by setsid is out of reach.
+// group by setsid is out of reach. Where another jet-bus takes over, it may start the
+// program while the one here is still ending; what that prints by then is not read.
 //
 // An event of a line that is no CloudEvent has a random id: if jet-bus is killed
 // between storing it and asking for the next line, whether the program tells it again
-// is the program's affair.
+// is the program's affair. Of what the program had printed and nobody had read then,
+// nothing is stored. The program itself is left behind: it ends when it prints the next
+// line, which nobody takes, or with the service, where systemd ends all of it.
 package program

@@ -159,6 +159,7 @@ func (f *flags) serve(ctx context.Context, env proc.Env) (err error) {
 	defer cancel()
 	wg.Go(func() { p.reloads(ctx, env) })
 	wg.Go(func() { settle(ctx) })
+	wg.Go(func() { keepMemory(ctx, env.Getenv) })
 	return p.Run(ctx)
 }
 

@@ -138,6 +138,8 @@ var imports = map[string][]string{
 	"test/sources":     {},
 	"test/doors":       {},
 	"test/bench/rules": {"events", "rules"},
+	"test/flood":       {"internal/access", "internal/bus", "internal/source/webhook"},
+	"test/bench/flood": {"test/flood"},
 	"test/cluster":     {"events", "internal/access", "internal/bus", "internal/queue"},
 	"test/bench/s10": {
 		"engine", "engine/conn", "engine/conn/pool", "engine/conn/ssh", "engine/inventory", "modules",

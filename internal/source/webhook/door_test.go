@@ -256,51 +256,6 @@ func (s slow) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Large bodies that do not end fill the memory there is for them, and small ones pass.
-// When they are gone, large ones pass again.
-func TestBodiesInMemory(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		hook := webhook.Hook{Name: "ci", Kind: webhook.CloudEvents, Secrets: [][]byte{[]byte(secret)}}
-		h, err := webhook.New([]webhook.Hook{hook}, &store{}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		var wg sync.WaitGroup
-		large := func() *http.Request {
-			r := event("ci", "large")
-			r.Body = io.NopCloser(slow{bytes.NewReader(make([]byte, 4<<20-1)), ended})
-			r.ContentLength = 4 << 20
-			return r
-		}
-		const full = 16 // times 4 MiB
-		for range full {
-			wg.Go(func() {
-				if status, answer, _ := do(h, large()); status != 400 {
-					t.Errorf("%d %v", status, answer)
-				}
-			})
-		}
-		synctest.Wait()
-		status, answer, header := do(h, large())
-		if status != 503 || header.Get("Retry-After") == "" || !strings.Contains(sentence(answer), "try again") {
-			t.Errorf("one more: %d %v %v", status, answer, header)
-		}
-		if status, answer, _ := do(h, event("ci", "small")); status != 202 {
-			t.Errorf("a small one: %d %v", status, answer)
-		}
-		close(ended)
-		wg.Wait()
-		body := `{"specversion":"1.0","id":"l","source":"/p","type":"com.example.p","data":"` + strings.Repeat("x", 200<<10) + `"}`
-		r := event("ci", "")
-		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
-		if status, answer, _ := do(h, r); status != 202 {
-			t.Errorf("a large one afterwards: %d %v", status, answer)
-		}
-	})
-}
-
 // What only announces a large body has none of the memory.
 func TestAnnouncedBody(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,9 @@ func (h *Handler) serve(w http.ResponseWriter, req *http.Request) {
 		h.refuse(w, req, nil, remote, refusalError{http.StatusNotFound, "there is no webhook of this name"})
 		return
 	}
-	memory := &holding{budget: h.bodies}
+	memory := &holding{budget: h.bodies, room: h.room, hangUp: func() {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // it is then about to end anyway
+	}}
 	defer memory.release()
 	list, err := e.receive(w, req, from, memory)
 	if err == nil && !e.limit.take(max(len(list), 1)) {
@@ -67,10 +70,16 @@ func (h *Handler) serve(w http.ResponseWriter, req *http.Request) {
 		h.refuse(w, req, e, remote, err)
 		return
 	}
+	ctx := req.Context()
+	if len(list) == 1 {
+		until, cancel := context.WithDeadline(ctx, memory.since.Add(answerWithin))
+		defer cancel()
+		ctx = until
+	}
 	answers := make([]accepted, 0, len(list))
 	for _, one := range list {
 		ev := one.event
-		seq, duplicate, err := e.publisher.PublishEvent(req.Context(), ev, one.same)
+		seq, duplicate, err := e.publisher.PublishEvent(ctx, ev, one.same)
 		if err != nil {
 			h.refuse(w, req, e, remote, publishRefusal(w.Header(), err))
 			return
@@ -110,6 +119,10 @@ func (e *endpoint) receive(w http.ResponseWriter, req *http.Request, from netip.
 		return nil, err
 	} else if err != nil {
 		return nil, refusalError{http.StatusUnauthorized, err.Error()}
+	}
+	if err := memory.work(req.Context(), len(body)); err != nil {
+		w.Header().Set("Retry-After", "5")
+		return nil, refusalError{http.StatusServiceUnavailable, "too many requests are under way, try again"}
 	}
 	list, err := e.read(req, body)
 	if err == nil && len(list) == 0 {

@@ -151,6 +151,7 @@ type Handler struct {
 	log       *slog.Logger
 	mux       *http.ServeMux
 	bodies    *budget
+	room      *room
 	unknown   quiet // refusals at addresses of no hook
 
 	changing sync.Mutex
@@ -169,7 +170,7 @@ func New(hooks []Hook, p Publisher, log *slog.Logger) (*Handler, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{publisher: p, log: log, mux: http.NewServeMux(), bodies: newBudget(bodiesInMemory)}
+	h := &Handler{publisher: p, log: log, mux: http.NewServeMux(), bodies: newBudget(bodiesInMemory), room: newRoom(atWork)}
 	h.mux.HandleFunc("/hooks/{name}", h.serve)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
 		h.refuse(w, req, nil, req.RemoteAddr, refusalError{http.StatusNotFound, "there is nothing at this address, webhooks are at /hooks/NAME"})

@@ -231,3 +231,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// White space means nothing in JSON, wherever it stands.
+func TestParseBase64AfterSpace(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{"specversion":"1.0","id":"1","source":"/p","type":"com.x","data_base64": "AAEC"}`,
+		`{"specversion": "1.0", "id": "1", "source": "/p", "type": "com.x", "data_base64" :  "AAEC" , "datacontenttype": "image/png"}`,
+		"{\"datacontenttype\":\"image/png\",\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/p\",\"type\":\"com.x\",\"data_base64\":\n\"AAEC\"}",
+	} {
+		e, err := events.Parse([]byte(text))
+		if err != nil || string(e.Data()) != "\x00\x01\x02" {
+			t.Errorf("%s: %v, data %q", text, err, e.Data())
+		}
+	}
+}

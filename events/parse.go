@@ -49,6 +49,12 @@ func parse(data []byte) (Event, error) {
 			return Event{}, fmt.Errorf("encoding the attributes: %w", err)
 		}
 	}
+	if _, base64 := members["data_base64"]; base64 {
+		// The SDK takes a space before this text for a part of it.
+		if data, err = json.Marshal(members); err != nil {
+			return Event{}, fmt.Errorf("encoding the event: %w", err)
+		}
+	}
 	var e Event
 	if err := json.Unmarshal(data, &e); err != nil {
 		return Event{}, err

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/pause"
@@ -28,6 +30,9 @@ type hookFile struct {
 	files []string
 	seen  string
 	file  webhook.File // in service
+	// refused is why the file is not in service as it is now, and since when; nil if it is.
+	refused      error
+	refusedSince time.Time
 }
 
 // readHooks reads the webhooks at the start.
@@ -101,6 +106,7 @@ func (p *Process) reloadHooks(again bool) {
 	}
 	file, err := h.read()
 	if h.seen == absent && err == nil && len(h.file.Hooks) == 0 {
+		h.refused = nil
 		return
 	}
 	if h.seen == absent && err == nil {
@@ -114,8 +120,13 @@ func (p *Process) reloadHooks(again bool) {
 	}
 	if err != nil {
 		p.log.Error("webhooks not reloaded, those before stay in service", slog.Any("err", err))
+		if h.refused == nil {
+			h.refusedSince = time.Now()
+		}
+		h.refused = err
 		return
 	}
+	h.refused = nil
 	if err := p.intake.UseBackfills(file.Backfills); err != nil {
 		p.log.Error("backfills of webhooks not reloaded, those before stay in service", slog.Any("err", err))
 	}
@@ -164,7 +175,7 @@ func (h *hookFile) mark(others []string) string {
 // hooksFare tells how the webhooks in service fare. That somebody is refused is no
 // failure of the webhook: anybody may try.
 func (p *Process) hooksFare() []intake.State {
-	var all []intake.State
+	all := p.hookFile.fares()
 	for _, h := range p.receiver.Health() {
 		s := intake.State{
 			Name: intake.HookName(h.Name), Kind: string(h.Kind), State: intake.OK, Since: h.Since, Events: h.Accepted,
@@ -181,6 +192,20 @@ func (p *Process) hooksFare() []intake.State {
 		all = append(all, s)
 	}
 	return all
+}
+
+// fares tells that the file was refused, under its own name, as long as it is.
+func (h *hookFile) fares() []intake.State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refused == nil {
+		return nil
+	}
+	at := h.refusedSince.UTC()
+	return []intake.State{{
+		Name: intake.HookName(filepath.Base(h.name)), Kind: "file", State: intake.Failing, Since: at, Checked: at, FailedSince: at, Failures: 1,
+		Error: "refused, the webhooks before it are in service: " + h.refused.Error(), ErrorAt: at,
+	}}
 }
 
 // keepHooksFare writes on the bus how the webhooks fare, until ctx ends.

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jet-bus/jet-bus/internal/intake"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
 )
 
@@ -77,10 +79,18 @@ func TestHooksReload(t *testing.T) {
 	if code := status(t, c, p.Addr.HTTP, "one", key); code != http.StatusAccepted {
 		t.Errorf("with faults in the file: %d", code)
 	}
+	refused := func() bool {
+		all, err := intake.States(t.Context(), p.Bus)
+		return err == nil && slices.ContainsFunc(all, func(s intake.State) bool {
+			return s.Title() == "webhook hooks.yml" && s.State == intake.Failing && strings.Contains(s.Error, "two.secret can be read by others")
+		})
+	}
+	eventually(t, "whoever asks how webhooks fare is told", refused)
 	if err := os.Chmod(filepath.Join(o.Data, "two.secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	is("what was mended is taken", "two", next, http.StatusAccepted)
+	eventually(t, "that is not told any more", func() bool { return !refused() })
 
 	put(t, filepath.Join(o.Data, "one.secret"), string(next)+"\n")
 	is("a new secret is taken", "one", next, http.StatusAccepted)

@@ -345,8 +345,8 @@ func (p *Process) paused(ctx context.Context, tell func(rules, queues map[string
 		}
 		names := map[control.Kind]map[string]bool{control.Rule: {}, control.Queue: {}, control.Source: {}}
 		for _, pause := range all {
-			if pause.Holds() {
-				names[pause.Kind][pause.Name] = true
+			if of := names[pause.Kind]; of != nil && pause.Holds() {
+				of[pause.Name] = true
 			}
 		}
 		tell(names[control.Rule], names[control.Queue])

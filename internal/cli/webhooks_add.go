@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/jet-bus/jet-bus/internal/proc"
 	"github.com/jet-bus/jet-bus/internal/source/webhook"
@@ -59,12 +58,6 @@ Exit codes: 0 all went well, 1 something failed, 2 wrong usage.`,
 	}
 	fl := cmd.Flags()
 	fl.StringArrayVar(&o.repositories, "repo", nil, "`pattern` of the repositories that events may be about, such as acme/app, acme/* or group/**; may be given again (default: any)")
-	fl.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "repository" {
-			name = "repo"
-		}
-		return pflag.NormalizedName(name)
-	})
 	fl.StringVar(&o.secretFrom, "secret-from", "", "`file` with the secret, where the sender makes it, - for standard input (default: make one)")
 	fl.StringVar(&o.header, "header", "X-Signature", "`header` with the signature, for kind hmac")
 	fl.StringVar(&o.prefix, "prefix", "", "`text` before the signature in it, such as sha256=, for kind hmac")

@@ -31,24 +31,26 @@ const (
 
 func (w *webhooks) testCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "test [NAME...]",
+		Use:   "test [NAME]",
 		Short: "Send a signed delivery to a webhook, and print the answer",
 		Long: `test sends a delivery to a webhook of the jet-bus on this machine, one with each of
 its secrets, signed as its sender would sign it, and prints what is answered: 202
 for an event that is stored, 200 for a ping, which means nothing. With --url it is
-sent by the way that senders take. Without a name all webhooks are tested.
+sent by the way that senders take. The name may be left out where there is one
+webhook. A test is an event like others where it is no ping, and rules may be for it.
 
 Exit codes: 0 it was taken, 1 it was not, 2 wrong usage.`,
+		Args:    cobra.MaximumNArgs(1),
 		Example: "  jet webhooks test app\n  jet webhooks test app --url https://bus.example.com",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := w.env.Context(cmd.Context())
 			defer cancel()
-			return w.test(ctx, args)
+			return w.test(ctx, strings.Join(args, ""))
 		},
 	}
 }
 
-func (w *webhooks) test(ctx context.Context, names []string) error {
+func (w *webhooks) test(ctx context.Context, name string) error {
 	file, err := webhook.Load(w.path())
 	if err != nil {
 		return err
@@ -57,20 +59,18 @@ func (w *webhooks) test(ctx context.Context, names []string) error {
 	if err != nil {
 		return fmt.Errorf("read webhooks: %w", err)
 	}
-	if len(file.Hooks) == 0 {
+	i := slices.IndexFunc(file.Hooks, func(h webhook.Hook) bool { return h.Name == name })
+	switch {
+	case name == "" && len(file.Hooks) == 1:
+		i = 0
+	case name == "" && len(file.Hooks) > 1:
+		return proc.Usagef("which one? jet webhooks list tells which there are")
+	case i < 0 && name == "":
 		return fmt.Errorf("there is no webhook in %s; jet webhooks add makes one", w.path())
+	case i < 0:
+		return fmt.Errorf("there is no webhook %q in %s", name, w.path())
 	}
-	hooks := make([]webhook.Hook, 0, len(file.Hooks))
-	for _, name := range names {
-		i := slices.IndexFunc(file.Hooks, func(h webhook.Hook) bool { return h.Name == name })
-		if i < 0 {
-			return fmt.Errorf("there is no webhook %q in %s", name, w.path())
-		}
-		hooks = append(hooks, file.Hooks[i])
-	}
-	if len(names) == 0 {
-		hooks = file.Hooks
-	}
+	h := file.Hooks[i]
 	if w.base == "" {
 		if _, err := access.ReadAddress(w.data()); err != nil {
 			return fmt.Errorf("%w; say where jet-bus is with --url", err)
@@ -78,53 +78,37 @@ func (w *webhooks) test(ctx context.Context, names []string) error {
 	}
 	client := sender(w.base == "")
 	defer client.CloseIdleConnections()
-	refused := false
-	for _, h := range hooks {
-		bad, err := w.testOne(ctx, client, h, len(hooks) > 1, info.ModTime().Add(takeOver))
-		if err != nil {
-			return err
-		}
-		refused = refused || bad
-	}
-	if refused {
-		return proc.ErrSilent
-	}
-	return nil
-}
-
-// testOne sends one webhook a delivery with each of its secrets, and prints the answers,
-// with its name if it is one of many. Until a time the webhook may be unknown yet.
-func (w *webhooks) testOne(ctx context.Context, client *http.Client, h webhook.Hook, many bool, until time.Time) (refused bool, err error) {
 	at, err := w.address(h.Name)
 	if err != nil {
-		return false, err
+		return err
 	}
+	refused := false
 	for n := range max(1, len(h.Secrets)) {
 		one := h
 		if len(h.Secrets) > 1 {
 			one.Secrets = h.Secrets[n : n+1]
 		}
-		status, answer, err := w.sendSample(ctx, client, one, at, until)
+		status, answer, err := w.sendSample(ctx, client, one, at, info.ModTime().Add(takeOver))
 		if err != nil {
-			return false, err
+			return fmt.Errorf("webhook %s: %w", h.Name, err)
 		}
 		refused = refused || status >= http.StatusMultipleChoices
 		if w.json {
 			if err := w.line(map[string]any{"name": h.Name, "url": at, "secret": n + 1, "status": status, "answer": answer}); err != nil {
-				return false, err
+				return err
 			}
 			continue
 		}
 		which := ""
-		if many {
-			which = proc.Printable(h.Name) + ": "
-		}
 		if len(h.Secrets) > 1 {
-			which += fmt.Sprintf("secret %d: ", n+1)
+			which = fmt.Sprintf("secret %d: ", n+1)
 		}
 		w.printf("%s%d %s: %s\n", which, status, http.StatusText(status), proc.Printable(answer))
 	}
-	return refused, nil
+	if refused {
+		return proc.ErrSilent
+	}
+	return nil
 }
 
 // sender returns a client for test deliveries, to this machine or by the way that senders

@@ -55,8 +55,10 @@ func TestWrongKindSameSecret(t *testing.T) {
 		of.ReplaceAllString(string(hooks), "secret_files: [all.secret]"), ""))
 	s.start(t)
 	taken := map[[2]string]int{
-		// They sign as GitHub does, too, and name the event in its header.
-		{"gitea", "github"}: http.StatusAccepted, {"forgejo", "github"}: http.StatusAccepted, {"forgejo", "gitea"}: http.StatusAccepted,
+		// They sign as GitHub does, too, and name the event in its header, but in one of their own as well.
+		{"gitea", "github"}: http.StatusBadRequest, {"forgejo", "github"}: http.StatusBadRequest,
+		// Forgejo sends what Gitea does, too: its webhooks may be of that kind.
+		{"forgejo", "gitea"}: http.StatusAccepted,
 		// Older versions of Forgejo sign as Gitea only.
 		{"gitea", "forgejo"}: http.StatusAccepted,
 		// The same signature, and the id of the delivery in another header.

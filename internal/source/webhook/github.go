@@ -17,14 +17,19 @@ type dialect struct {
 	deliveryID []string // headers with the delivery's id, likewise
 	// fresh says that a delivery sent again has another id.
 	fresh bool
+	// others are headers that only other hosts send, which sign in this one's way, too.
+	others []string
 }
 
 func githubDialect() dialect {
-	return dialect{"com.github.", []string{"X-GitHub-Event"}, []string{"X-GitHub-Delivery"}, false}
+	return dialect{
+		"com.github.", []string{"X-GitHub-Event"}, []string{"X-GitHub-Delivery"}, false,
+		[]string{"X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event"},
+	}
 }
 
 func giteaDialect() dialect {
-	return dialect{"org.gitea.", []string{"X-Gitea-Event"}, []string{"X-Gitea-Delivery"}, true}
+	return dialect{"org.gitea.", []string{"X-Gitea-Event"}, []string{"X-Gitea-Delivery"}, true, nil}
 }
 
 func forgejoDialect() dialect {
@@ -32,7 +37,7 @@ func forgejoDialect() dialect {
 		"org.forgejo.",
 		[]string{"X-Forgejo-Event", "X-Gitea-Event"},
 		[]string{"X-Forgejo-Delivery", "X-Gitea-Delivery"},
-		true,
+		true, nil,
 	}
 }
 
@@ -104,6 +109,11 @@ func releaseTime(action string) []string {
 // githubAdapter returns the adapter for GitHub's payloads in a dialect.
 func githubAdapter(d dialect) adapter {
 	return func(hook string, h http.Header, body []byte) ([]item, error) {
+		for _, name := range d.others {
+			if h.Get(name) != "" {
+				return nil, errors.New("the header " + name + " says that it is not of this webhook's kind")
+			}
+		}
 		event, err := firstHeader(h, d.event...)
 		if err != nil {
 			return nil, err

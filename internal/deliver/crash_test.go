@@ -336,6 +336,7 @@ func TestKeptWhileBusIsFull(t *testing.T) {
 	fill(t, l.bus)
 	l.start(v.sub("ops", ""))
 	l.eventually("tried", func() bool { return strings.Contains(l.log.String(), "cannot be told") })
+	l.eventually("listed", func() bool { return l.status("ops").Name != "" })
 	if s := l.status("ops"); s.Pending == 0 || s.GivenUp != 0 {
 		t.Errorf("status %+v", s)
 	}

@@ -122,10 +122,11 @@ func (l *lab) store(class, typ, id string, data any) {
 	}
 }
 
-// eventually waits until f holds.
+// eventually waits until f holds: for longer than the bus waits for an answer to what was on
+// its way to somebody who is gone.
 func (l *lab) eventually(what string, f func() bool) {
 	l.t.Helper()
-	for until := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			l.t.Fatalf("not in time: %s\n%s", what, l.log)
 		}

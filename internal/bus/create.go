@@ -53,6 +53,8 @@ func (b *Bus) Create(ctx context.Context, l Limits) error {
 			l.EventsMaxBytes, l.EventsMaxAge = c.MaxBytes, c.MaxAge
 		case StreamDecisions:
 			c.MaxBytes, c.MaxAge = l.EventsMaxBytes/decisionsPart, l.EventsMaxAge
+		case StreamSeen:
+			c.MaxBytes = l.EventsMaxBytes / seenPart
 		}
 	}
 	if age[StreamRuns] <= age[StreamEvents] {
@@ -128,7 +130,7 @@ func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits)
 		bytes, age = asked.EventsMaxBytes, asked.EventsMaxAge
 	case StreamRuns:
 		bytes, age = asked.RunsMaxBytes, asked.RunsMaxAge
-	case StreamDecisions:
+	case StreamDecisions, StreamSeen:
 	default:
 		return nil
 	}
@@ -143,7 +145,7 @@ func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits)
 	case err != nil:
 		return fmt.Errorf("look up stream %s: %w", c.Name, err)
 	}
-	if c.Name == StreamDecisions { // how it persists cannot be changed, and its size is not its own
+	if c.Name == StreamDecisions || c.Name == StreamSeen { // how it persists cannot be changed, and its size is not its own
 		c.PersistMode = old.CachedInfo().Config.PersistMode
 		return nil
 	}

@@ -23,7 +23,10 @@ type dialect struct {
 
 func githubDialect() dialect {
 	return dialect{
-		"com.github.", []string{"X-GitHub-Event"}, []string{"X-GitHub-Delivery"}, false,
+		"com.github.",
+		[]string{"X-GitHub-Event"},
+		[]string{"X-GitHub-Delivery"},
+		false,
 		[]string{"X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event"},
 	}
 }
@@ -37,7 +40,8 @@ func forgejoDialect() dialect {
 		"org.forgejo.",
 		[]string{"X-Forgejo-Event", "X-Gitea-Event"},
 		[]string{"X-Forgejo-Delivery", "X-Gitea-Delivery"},
-		true, nil,
+		true,
+		nil,
 	}
 }
 

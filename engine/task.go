@@ -2,10 +2,10 @@ package engine
 
 import (
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 
@@ -141,7 +141,7 @@ func (p *parser) and(t *task, doc *taskDoc) {
 	}
 	t.register = a.Register.text
 	switch {
-	case !variableName.MatchString(t.register):
+	case !IsVariable(t.register):
 		p.fault(a.Register.Errorf("%q cannot be the name of a variable", t.register))
 	case slices.Contains(givenNames[:], t.register):
 		p.fault(a.Register.Errorf("the variable %s is set where it has a meaning; register another one", t.register))
@@ -152,8 +152,19 @@ func (p *parser) and(t *task, doc *taskDoc) {
 // that was stored under such a name would be seen where there should be none.
 var givenNames = [...]string{"item", "delegate_host", "failed_task", "failed_message"}
 
-// variableName matches the names that variables may be stored under.
-var variableName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_-]*$`)
+// IsVariable reports whether a variable may be stored under name: letters, digits,
+// _ and -, not beginning with a digit or -.
+func IsVariable(name string) bool {
+	for i, r := range name {
+		switch {
+		case r == '_' || unicode.IsLetter(r):
+		case i > 0 && (r == '-' || unicode.IsNumber(r)):
+		default:
+			return false
+		}
+	}
+	return name != ""
+}
 
 // params checks a task's parameters as far as they do not wait for variables.
 func (p *parser) params(f *strictyaml.File, t *task, n *yaml.Node) {

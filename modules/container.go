@@ -85,12 +85,18 @@ type container struct {
 // containerLabel holds what a container was asked for.
 const containerLabel = "dev.jet-bus.container"
 
+const (
+	maxContainerName = 201
+	maxImageName     = 501
+)
+
 // containerName is the name of a container.
 type containerName string
 
 var (
-	containerNamePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,200}$`)
-	imageNamePattern     = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.:/@-]{0,500}$`)
+	// The lengths are bounded beside them: a bound in a pattern costs every start.
+	containerNamePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+	imageNamePattern     = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.:/@-]*$`)
 	envNamePattern       = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
 	restartPattern       = regexp.MustCompile(`^(|no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
 	memoryPattern        = regexp.MustCompile(`^(|[1-9][0-9]{0,18}[bkmg]?)$`)
@@ -98,7 +104,7 @@ var (
 
 // UnmarshalNode takes what can be the name of a container.
 func (c *containerName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || !containerNamePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || len(n.Value) > maxContainerName || !containerNamePattern.MatchString(n.Value) {
 		return f.Errorf(n, "a container's name is letters, digits, _, . and -, and begins with a letter or a digit: not %.80q", n.Value)
 	}
 	*c = containerName(n.Value)
@@ -110,7 +116,7 @@ type imageName string
 
 // UnmarshalNode takes what can be the name of an image.
 func (i *imageName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || !imageNamePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || len(n.Value) > maxImageName || !imageNamePattern.MatchString(n.Value) {
 		return f.Errorf(n, "image must be the name of one, such as docker.io/library/nginx:1.29, not %.80q", n.Value)
 	}
 	*i = imageName(n.Value)

@@ -3,11 +3,11 @@ package modules
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -68,8 +68,6 @@ func tildeRest(p string) string {
 // varName is the name of a variable, one that a module stores.
 type varName string
 
-var varNamePattern = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_-]*$`)
-
 // UnmarshalNode takes a scalar that can name a variable.
 func (v *varName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
@@ -83,7 +81,7 @@ func (v *varName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 }
 
 func checkVarName(s string) error {
-	if !varNamePattern.MatchString(s) {
+	if !engine.IsVariable(s) {
 		return fmt.Errorf("%q cannot name a variable: use letters, digits, _ and -, not beginning with a digit or -", s)
 	}
 	if s == "item" {

@@ -241,6 +241,7 @@ func TestLifelineAndTermination(t *testing.T) {
 func TestGroupThatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	untold := strings.NewReplacer("kill -s 0 ", "false ", "/proc/", "/no-such-proc/")
 	for name, ps := range map[string]string{"no ps": "", "no answer": "exit 1", "a listing": "echo 'PID USER'"} {
 		for shell, argv := range shells(t) {
 			t.Run(name+" "+shell, func(t *testing.T) {
@@ -259,7 +260,7 @@ func TestGroupThatIsNotKnown(t *testing.T) {
 					t.Fatal(err)
 				}
 				words := slices.Concat([]string{"env", "PATH=" + bin}, find(t, argv), prepared.Argv[1:])
-				words[slices.Index(words, "-c")+1] = strings.ReplaceAll(prepared.Argv[2], "/proc/", "/no-such-proc/")
+				words[slices.Index(words, "-c")+1] = untold.Replace(prepared.Argv[2])
 				g := start(t, words, nil)
 				if line := g.line(t); line != prepared.Argv[4]+" 0\n" {
 					t.Errorf("the first line is %q", line)
@@ -273,6 +274,32 @@ func TestGroupThatIsNotKnown(t *testing.T) {
 					t.Errorf("stderr is %q", g.stderr.String())
 				}
 			})
+		}
+	}
+}
+
+// Whoever starts a command tells its group, be it its leader or not.
+func TestGroupIsTold(t *testing.T) {
+	t.Parallel()
+	for _, leads := range []bool{true, false} {
+		prepared, err := launch.Prepare(conn.Become{}, conn.Cmd{Shell: "true", ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), prepared.Argv[0], prepared.Argv[1:]...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: leads}
+		mark := prepared.Mark(&out)
+		cmd.Stdout = mark
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		want := syscall.Getpgrp()
+		if leads {
+			want = cmd.Process.Pid
+		}
+		if mark.Group() != want {
+			t.Errorf("leader %t: group %d, want %d", leads, mark.Group(), want)
 		}
 	}
 }

@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	// inFlight is how many packets of content are under way to the host at a time.
-	inFlight = 64
+	// inFlight is how many packets of content are under way to the host at a time,
+	// and writeNear how many to one that is near: sshd keeps what its SFTP server
+	// has not read yet, and to make that buffer grow costs it more than the content.
+	inFlight  = 64
+	writeNear = 12
 	// readAhead is how many are under way from it, and readNear how many from one
 	// that is near: they may all be here before the first is looked at.
 	readAhead = 32

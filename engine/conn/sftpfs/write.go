@@ -237,6 +237,10 @@ func (t *temporary) stream(ctx context.Context, content io.Reader) (size int64, 
 			// It is stuck in a read of its own.
 		}
 	}()
+	most := inFlight
+	if t.c.distance() < farAway {
+		most = writeNear
+	}
 	var calls []*call
 	var own *call
 	var before []byte
@@ -271,7 +275,7 @@ func (t *temporary) stream(ctx context.Context, content io.Reader) (size int64, 
 			t.handle = ""
 			return size, t.complete(ctx, calls, own)
 		}
-		if ahead := len(calls) - inFlight; ahead > 0 {
+		if ahead := len(calls) - most; ahead > 0 {
 			if err := t.complete(ctx, calls[:ahead], nil); err != nil {
 				return 0, err
 			}

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"cmp"
-	"regexp"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -16,7 +16,7 @@ const noSudo = "none"
 // becomeTemplate is a play's own way to become another user.
 type becomeTemplate string
 
-var placeholder = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
+var placeholder = lazyregexp.New(`\{\{\s*([^{}]*?)\s*\}\}`)
 
 // UnmarshalNode takes a command line with the two placeholders, and nothing else
 // in braces, or null.
@@ -28,7 +28,7 @@ func (b *becomeTemplate) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 		return f.Errorf(n, "must be text, and not empty")
 	}
 	found := make(map[string]bool)
-	for _, m := range placeholder.FindAllStringSubmatch(n.Value, -1) {
+	for _, m := range placeholder().FindAllStringSubmatch(n.Value, -1) {
 		if m[1] != "jet_sudo_user" && m[1] != "jet_command" {
 			return f.Errorf(n, "sudo_template: %s is not known here; only {{jet_sudo_user}} and {{jet_command}} are", m[0])
 		}
@@ -37,7 +37,7 @@ func (b *becomeTemplate) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	if !found["jet_sudo_user"] || !found["jet_command"] {
 		return f.Errorf(n, "sudo_template needs both {{jet_sudo_user}} and {{jet_command}}")
 	}
-	*b = becomeTemplate(placeholder.ReplaceAllString(n.Value, "{{$1}}"))
+	*b = becomeTemplate(placeholder().ReplaceAllString(n.Value, "{{$1}}"))
 	return nil
 }
 

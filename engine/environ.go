@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"regexp"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
 	"github.com/jet-bus/jet-bus/engine/template"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -22,7 +22,7 @@ type setting struct {
 	value *template.Template
 }
 
-var environName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var environName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // UnmarshalNode takes a mapping of names to texts, which may be templates, or
 // null.
@@ -39,7 +39,7 @@ func (e *environ) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 		for v.Kind == yaml.AliasNode {
 			v = v.Alias
 		}
-		if !environName.MatchString(k.Value) {
+		if !environName().MatchString(k.Value) {
 			errs = append(errs, f.Errorf(k, "%q cannot be the name of an environment variable", k.Value))
 		}
 		if v.Kind != yaml.ScalarNode || v.ShortTag() == "!!null" {

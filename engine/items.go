@@ -1,13 +1,13 @@
 package engine
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine/template"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -24,7 +24,7 @@ type items struct {
 }
 
 // barePath matches a template that is nothing but a path: {{ a.b }}.
-var barePath = regexp.MustCompile(`^\{\{\s*([^\s{}()#/>&!~"'.\[\]@]+(?:\.[^\s{}()#/>&!~"'.\[\]@]+)*)\s*\}\}$`)
+var barePath = lazyregexp.New(`^\{\{\s*([^\s{}()#/>&!~"'.\[\]@]+(?:\.[^\s{}()#/>&!~"'.\[\]@]+)*)\s*\}\}$`)
 
 // items reads the value of with.items; n is nil or null if there is none.
 func (p *parser) items(f *strictyaml.File, n *yaml.Node) *items {
@@ -42,7 +42,7 @@ func (p *parser) items(f *strictyaml.File, n *yaml.Node) *items {
 		text := strings.TrimSpace(n.Value)
 		tmpl, err := template.Parse(f.TextPos(n), n.Value)
 		p.fault(err)
-		if m := barePath.FindStringSubmatch(text); m != nil {
+		if m := barePath().FindStringSubmatch(text); m != nil {
 			it.name = m[1]
 		} else {
 			it.tmpl = tmpl

@@ -1,7 +1,6 @@
 package modules
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -26,17 +26,11 @@ const (
 // accountName is the name of a user or group. A number would be taken for an id.
 type accountName string
 
-// The pattern leaves the length to isAccount: a bound in it costs every start.
-var accountPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*\$?$`)
-
-func isAccount(name string) bool {
-	const most = 255
-	return len(strings.TrimSuffix(name, "$")) <= most && accountPattern.MatchString(name)
-}
+var accountPattern = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_.-]{0,254}\$?$`)
 
 // UnmarshalNode takes a name as useradd takes it.
 func (a *accountName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || !isAccount(n.Value) {
+	if n.Kind != yaml.ScalarNode || !accountPattern().MatchString(n.Value) {
 		return f.Errorf(n, "%q is no name of a user or group: letters, digits, _, - and ., beginning with a letter or _", n.Value)
 	}
 	*a = accountName(n.Value)
@@ -49,7 +43,7 @@ type accountID string
 // UnmarshalNode takes a name or a decimal id.
 func (a *accountID) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 	_, err := strconv.ParseUint(n.Value, 10, 32)
-	if n.Kind != yaml.ScalarNode || err != nil && !isAccount(n.Value) {
+	if n.Kind != yaml.ScalarNode || err != nil && !accountPattern().MatchString(n.Value) {
 		return f.Errorf(n, "%q is neither a number nor a name of a user or group", n.Value)
 	}
 	*a = accountID(n.Value)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // aptManager is apt with dpkg below it.
@@ -65,7 +65,7 @@ type aptOffer struct {
 }
 
 // aptVersion matches a version in the table of apt-cache policy.
-var aptVersion = regexp.MustCompile(`^ (?:\*\*\*|   ) (\S+) -?\d+$`)
+var aptVersion = lazyregexp.New(`^ (?:\*\*\*|   ) (\S+) -?\d+$`)
 
 // offers asks what the repositories know. A package that is not in the answer is
 // not known to them.
@@ -86,7 +86,7 @@ func (aptManager) offers(ctx context.Context, c conn.Conn, names []string) (map[
 			if o.candidate = v; v == "(none)" {
 				o.candidate = ""
 			}
-		} else if m := aptVersion.FindStringSubmatch(line); m != nil {
+		} else if m := aptVersion().FindStringSubmatch(line); m != nil {
 			o.versions = append(o.versions, m[1])
 		}
 		found[at] = o

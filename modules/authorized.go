@@ -5,12 +5,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // authorized is a public key with what stands around it in a file of authorized keys.
@@ -94,14 +95,14 @@ func (a authorized) line() string {
 	return strings.Join(words, " ")
 }
 
-var optionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+var optionName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
 
 // quoteOption writes an option as sshd reads it: with its value in quotes, in which a
 // backslash stands before each quote. A value that is written so already stays.
 func quoteOption(o string) (string, error) {
 	name, value, valued := strings.Cut(o, "=")
 	switch {
-	case !optionName.MatchString(name):
+	case !optionName().MatchString(name):
 		return "", errors.New("it does not begin with the name of an option, such as restrict or command=PROGRAM")
 	case !valued:
 		return name, nil
@@ -119,7 +120,7 @@ func quoteOption(o string) (string, error) {
 // be an option.
 func notAnOption(o string) bool {
 	name, _, _ := strings.Cut(o, "=")
-	return !optionName.MatchString(name)
+	return !optionName().MatchString(name)
 }
 
 // isQuoted tells whether a value is written with its quotes.

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -85,26 +85,20 @@ type container struct {
 // containerLabel holds what a container was asked for.
 const containerLabel = "dev.jet-bus.container"
 
-const (
-	maxContainerName = 201
-	maxImageName     = 501
-)
-
 // containerName is the name of a container.
 type containerName string
 
 var (
-	// The lengths are bounded beside them: a bound in a pattern costs every start.
-	containerNamePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
-	imageNamePattern     = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.:/@-]*$`)
-	envNamePattern       = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
-	restartPattern       = regexp.MustCompile(`^(|no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
-	memoryPattern        = regexp.MustCompile(`^(|[1-9][0-9]{0,18}[bkmg]?)$`)
+	containerNamePattern = lazyregexp.New(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,200}$`)
+	imageNamePattern     = lazyregexp.New(`^[a-zA-Z0-9][a-zA-Z0-9_.:/@-]{0,500}$`)
+	envNamePattern       = lazyregexp.New(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
+	restartPattern       = lazyregexp.New(`^(|no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
+	memoryPattern        = lazyregexp.New(`^(|[1-9][0-9]{0,18}[bkmg]?)$`)
 )
 
 // UnmarshalNode takes what can be the name of a container.
 func (c *containerName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || len(n.Value) > maxContainerName || !containerNamePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || !containerNamePattern().MatchString(n.Value) {
 		return f.Errorf(n, "a container's name is letters, digits, _, . and -, and begins with a letter or a digit: not %.80q", n.Value)
 	}
 	*c = containerName(n.Value)
@@ -116,7 +110,7 @@ type imageName string
 
 // UnmarshalNode takes what can be the name of an image.
 func (i *imageName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || len(n.Value) > maxImageName || !imageNamePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || !imageNamePattern().MatchString(n.Value) {
 		return f.Errorf(n, "image must be the name of one, such as docker.io/library/nginx:1.29, not %.80q", n.Value)
 	}
 	*i = imageName(n.Value)
@@ -142,9 +136,9 @@ func (m *container) Validate() error {
 		return errors.New("image is missing")
 	case m.Pull != "" && m.Pull != pullMissing && m.Pull != pullAlways && m.Pull != pullNever:
 		return fmt.Errorf("pull must be %s, %s or %s, not %.80q", pullMissing, pullAlways, pullNever, m.Pull)
-	case !restartPattern.MatchString(m.Restart):
+	case !restartPattern().MatchString(m.Restart):
 		return fmt.Errorf("restart must be no, always, unless-stopped, on-failure or on-failure:TIMES, not %.80q", m.Restart)
-	case !memoryPattern.MatchString(m.Memory):
+	case !memoryPattern().MatchString(m.Memory):
 		return fmt.Errorf("memory must be a number with b, k, m or g behind it, such as 512m, not %.80q", m.Memory)
 	case slices.ContainsFunc(m.Command, func(s string) bool { return strings.Contains(s, "\x00") }):
 		return errors.New("command holds a NUL byte, which no argument can")
@@ -155,7 +149,7 @@ func (m *container) Validate() error {
 func (m *container) checkMappings() error {
 	for _, name := range slices.Sorted(maps.Keys(m.Env)) {
 		switch v := m.Env[name]; {
-		case !envNamePattern.MatchString(name):
+		case !envNamePattern().MatchString(name):
 			return fmt.Errorf("env: %.80q cannot name a variable", name)
 		case strings.ContainsAny(v, "\r\n\x00"):
 			return fmt.Errorf("env: the value of %s holds more than one line, which an engine does not take", name)

@@ -3,12 +3,12 @@ package modules
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // cronMark begins the comment above an entry of a crontab that is ours.
@@ -116,13 +116,13 @@ func digits(s string) (int, bool) {
 // cronCommand is a command line as cron wants it: for cron a % is the end of a line.
 func cronCommand(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "%", `\%`) }
 
-var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var environmentName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // cronVariable is the line that sets a variable. Cron takes quotes around a value,
 // and no way to write a quote of the same kind within.
 func cronVariable(name, value string) (string, error) {
 	switch {
-	case !environmentName.MatchString(name):
+	case !environmentName().MatchString(name):
 		return "", fmt.Errorf("environment: %q cannot name a variable: use letters, digits and _", name)
 	case !isPlain(value):
 		return "", fmt.Errorf("environment: the value of %s must be one line of text", name)

@@ -3,13 +3,13 @@ package modules
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -50,11 +50,11 @@ func (r rule) String() string {
 	return s
 }
 
-var rulePattern = regexp.MustCompile(`^(allow|deny|reject)(?: (tcp|udp) ([0-9-]+))?(?: from ([0-9a-f.:/]+))?(?: on (\S+))?$`)
+var rulePattern = lazyregexp.New(`^(allow|deny|reject)(?: (tcp|udp) ([0-9-]+))?(?: from ([0-9a-f.:/]+))?(?: on (\S+))?$`)
 
 // parseRule reads what String writes.
 func parseRule(s string) (rule, bool) {
-	m := rulePattern.FindStringSubmatch(s)
+	m := rulePattern().FindStringSubmatch(s)
 	if m == nil {
 		return rule{}, false
 	}
@@ -176,11 +176,11 @@ func (w *network) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 // interfaceName is the name of a network interface.
 type interfaceName string
 
-var interfacePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$`)
+var interfacePattern = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$`)
 
 // UnmarshalNode takes a name as the kernel takes it.
 func (i *interfaceName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || !interfacePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || !interfacePattern().MatchString(n.Value) {
 		return f.Errorf(n, "must be the name of a network interface, such as eth0")
 	}
 	*i = interfaceName(n.Value)

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // Names of what differs in a working copy.
@@ -76,12 +76,12 @@ type gitModule struct {
 }
 
 // hash matches the hash of a commit, SHA-1 or SHA-256.
-var hashPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+var hashPattern = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // refPattern matches names of branches and tags; badRef what they do not hold.
 var (
-	refPattern = regexp.MustCompile(`^[^-/.\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$`)
-	badRef     = regexp.MustCompile(`\.\.|//|@\{|/\.|\.lock(/|$)|[./]$|^@$`)
+	refPattern = lazyregexp.New(`^[^-/.\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$`)
+	badRef     = lazyregexp.New(`\.\.|//|@\{|/\.|\.lock(/|$)|[./]$|^@$`)
 )
 
 // Validate checks names, and that one version is asked for.
@@ -91,12 +91,12 @@ func (m *gitModule) Validate() error {
 		if name == "" {
 			continue
 		}
-		if given++; !refPattern.MatchString(name) || badRef.MatchString(name) {
+		if given++; !refPattern().MatchString(name) || badRef().MatchString(name) {
 			return fmt.Errorf("%s: %q cannot be the name of one", key, name)
 		}
 	}
 	if m.Commit != "" {
-		if given++; !hashPattern.MatchString(m.Commit) {
+		if given++; !hashPattern().MatchString(m.Commit) {
 			return fmt.Errorf("commit must be a full hash of 40 or 64 hexadecimal digits, not %q", m.Commit)
 		}
 	}

@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // errNoGit means that the host has no git.
@@ -45,11 +45,11 @@ type gitState struct {
 	dirty bool
 }
 
-var sshOption = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+var sshOption = lazyregexp.New(`^[A-Za-z][A-Za-z0-9]*$`)
 
 func checkSSHOptions(options map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
-		if !sshOption.MatchString(name) || strings.ContainsAny(options[name], "\n\x00") {
+		if !sshOption().MatchString(name) || strings.ContainsAny(options[name], "\n\x00") {
 			return fmt.Errorf("ssh_options: %q with the value %q is no option of ssh", name, options[name])
 		}
 	}
@@ -197,7 +197,7 @@ func (r gitRepo) resolve(ctx context.Context, t gitTarget) (gitTarget, error) {
 		value, ref, _ := strings.Cut(strings.TrimSuffix(l, "\n"), "\t")
 		if branch, ok := strings.CutPrefix(value, "ref: refs/heads/"); ok && ref == remoteHead {
 			t.branch = branch
-		} else if hashPattern.MatchString(value) {
+		} else if hashPattern().MatchString(value) {
 			refs[ref] = value
 		}
 	}

@@ -89,7 +89,7 @@ func (brewManager) info(ctx context.Context, c conn.Conn, names []string) (map[s
 	printed, err := runTool(ctx, c, append([]string{"brew", "info", "--json=v2"}, names...)...)
 	if err != nil {
 		if missing, ok := errors.AsType[*engine.CommandError](err); ok {
-			if m := noPackage.FindStringSubmatch(missing.Stderr); m != nil {
+			if m := noPackage().FindStringSubmatch(missing.Stderr); m != nil {
 				return nil, unknownPackageError{strings.Join(m[1:], ""), err}
 			}
 		}

@@ -3,13 +3,13 @@ package modules
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -51,11 +51,11 @@ type hostname struct {
 // hostName is the name of a host.
 type hostName string
 
-var hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
+var hostNamePattern = lazyregexp.New(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 
 // UnmarshalNode takes a name that the kernel and the domain name system take.
 func (o *hostName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || len(n.Value) > 64 || !hostNamePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || len(n.Value) > 64 || !hostNamePattern().MatchString(n.Value) {
 		return f.Errorf(n, "must be the name of a host: letters, digits and dashes, in parts with dots between, at most 64 bytes")
 	}
 	*o = hostName(n.Value)

@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -91,11 +91,11 @@ type httpModule struct {
 // method is a method of HTTP.
 type method string
 
-var methodPattern = regexp.MustCompile(`^[A-Z]{1,32}$`)
+var methodPattern = lazyregexp.New(`^[A-Z]{1,32}$`)
 
 // UnmarshalNode takes a scalar that is a method in capital letters.
 func (m *method) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || !methodPattern.MatchString(n.Value) || n.Value == http.MethodConnect {
+	if n.Kind != yaml.ScalarNode || !methodPattern().MatchString(n.Value) || n.Value == http.MethodConnect {
 		return f.Errorf(n, "method must be one of HTTP, in capital letters, such as GET, not %.80q", n.Value)
 	}
 	*m = method(n.Value)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -101,11 +101,11 @@ func (m *knownHost) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (e
 // case, and with a port other than 22 as [name]:port.
 type knownName string
 
-var knownNamePattern = regexp.MustCompile(`^(?:[A-Za-z0-9_:][A-Za-z0-9._:%-]*|\[[A-Za-z0-9_:][A-Za-z0-9._:%-]*\]:[1-9][0-9]{0,4})$`)
+var knownNamePattern = lazyregexp.New(`^(?:[A-Za-z0-9_:][A-Za-z0-9._:%-]*|\[[A-Za-z0-9_:][A-Za-z0-9._:%-]*\]:[1-9][0-9]{0,4})$`)
 
 // UnmarshalNode takes a name, an address, or one of them in brackets with a port.
 func (v *knownName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || len(n.Value) > 255 || !knownNamePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || len(n.Value) > 255 || !knownNamePattern().MatchString(n.Value) {
 		return f.Errorf(n, "must be the name or the address of one host, or [name]:port")
 	}
 	if strings.Count(n.Value, ":") == 1 && n.Value[0] != '[' {

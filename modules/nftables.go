@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 const (
@@ -137,13 +137,13 @@ func (b *nftables) apply(ctx context.Context, h *engine.Host, _ *firewall, _ eng
 	return b.conf.write(ctx, h.Conn, b.afterConf)
 }
 
-var nftComment = regexp.MustCompile(`comment "jet: ([^"]*)"`)
+var nftComment = lazyregexp.New(`comment "jet: ([^"]*)"`)
 
 // parseNft reads the rules and the policy of the table by their comments, from the
 // file or from what nft prints.
 func parseNft(text string) ruleSet {
 	s := ruleSet{policy: actionAllow}
-	for _, m := range nftComment.FindAllStringSubmatch(text, -1) {
+	for _, m := range nftComment().FindAllStringSubmatch(text, -1) {
 		if policy, ok := strings.CutPrefix(m[1], "policy "); ok {
 			s.policy = policy
 		} else if r, ok := parseRule(m[1]); ok {

@@ -1,21 +1,22 @@
 package modules
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // maxOSRelease bounds how much of an os-release file is read, in bytes.
 const maxOSRelease = 64 << 10
 
-var osReleaseLine = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+var osReleaseLine = lazyregexp.New(`^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
 
 // parseOSRelease reads the assignments of an os-release file, whose values are
 // quoted as for a shell. Other lines are passed over.
 func parseOSRelease(data []byte) map[string]string {
 	out := make(map[string]string)
 	for line := range strings.Lines(text(data)) {
-		if m := osReleaseLine.FindStringSubmatch(strings.TrimRight(line, "\r\n")); m != nil {
+		if m := osReleaseLine().FindStringSubmatch(strings.TrimRight(line, "\r\n")); m != nil {
 			out[m[1]] = unquote(strings.TrimSpace(m[2]))
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // manager is a package manager. What its first four methods run only reads.
@@ -72,7 +72,7 @@ func withVersions(todo []packageChange, sep string) []string {
 }
 
 // noPackage finds what managers say about a package that they do not know.
-var noPackage = regexp.MustCompile(`(?m)(?:Unable to find a match: |No match for argument: |No provider of '|` +
+var noPackage = lazyregexp.New(`(?m)(?:Unable to find a match: |No match for argument: |No provider of '|` +
 	`target not found: |No available formula (?:or cask )?with the name ")([^\s'"]+)|` +
 	`^No package (\S+) available|^\s*([^\s:]+) \(no such package\)`)
 
@@ -91,7 +91,7 @@ func transact(ctx context.Context, c conn.Conn, env map[string]string, argv []st
 	}
 	err = toolError(argv, out)
 	for _, printed := range [][]byte{out.Stderr, out.Stdout} {
-		if m := noPackage.FindStringSubmatch(text(printed)); m != nil && out.Code != 127 {
+		if m := noPackage().FindStringSubmatch(text(printed)); m != nil && out.Code != 127 {
 			return unknownPackageError{strings.Join(m[1:], ""), err}
 		}
 	}

@@ -3,12 +3,12 @@ package modules
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -19,8 +19,8 @@ const maxPackageName = 256
 // pattern, an expression, the address of a file, or (with a dash at its end) an
 // order to remove it.
 var (
-	packageNameForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+@:/~-]*$`)
-	packageVersionForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.+:~^-]*\*?$`)
+	packageNameForm    = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.+@:/~-]*$`)
+	packageVersionForm = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_.+:~^-]*\*?$`)
 )
 
 // packageRef is a package that is asked for, and its version if one is.
@@ -61,7 +61,7 @@ func packageOf(n *yaml.Node) (packageRef, error) {
 		return packageRef{}, errors.New("a package must be text: NAME or NAME=VERSION")
 	case len(name) > maxPackageName:
 		return packageRef{}, fmt.Errorf("%q… is too long for the name of a package", name[:20])
-	case !packageNameForm.MatchString(name) || strings.HasSuffix(name, "-") || strings.Contains(name, "//"):
+	case !packageNameForm().MatchString(name) || strings.HasSuffix(name, "-") || strings.Contains(name, "//"):
 		return packageRef{}, fmt.Errorf("%q is no name of a package", name)
 	case pinned:
 		return packageRef{name, version}, checkVersion(version)
@@ -114,7 +114,7 @@ func checkVersion(v string) error {
 	if len(v) > maxPackageName {
 		return fmt.Errorf("%q… is too long for the version of a package", v[:20])
 	}
-	if !packageVersionForm.MatchString(v) {
+	if !packageVersionForm().MatchString(v) {
 		return fmt.Errorf("%q is no version of a package", v)
 	}
 	return nil

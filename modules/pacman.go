@@ -3,11 +3,11 @@ package modules
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // pacman is the pacman module, for Arch Linux and what descends from it. It ensures
@@ -76,7 +76,7 @@ func (pacmanManager) installed(ctx context.Context, c conn.Conn, names []string)
 }
 
 // pacmanUpdate matches what pacman says of an update.
-var pacmanUpdate = regexp.MustCompile(`^(\S+) \S+ -> (\S+)( \[ignored\])?$`)
+var pacmanUpdate = lazyregexp.New(`^(\S+) \S+ -> (\S+)( \[ignored\])?$`)
 
 // newer asks for what the lists offer; -Qu says nothing and fails where there is
 // nothing newer.
@@ -92,7 +92,7 @@ func (pacmanManager) newer(ctx context.Context, c conn.Conn, have map[string]str
 	}
 	next := make(map[string]string)
 	for _, line := range lines(out.Stdout) {
-		m := pacmanUpdate.FindStringSubmatch(line)
+		m := pacmanUpdate().FindStringSubmatch(line)
 		for _, name := range names {
 			switch {
 			case m == nil || base(name) != m[1]:

@@ -3,9 +3,9 @@ package modules
 import (
 	"errors"
 	"path"
-	"regexp"
 	"strings"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/releases"
 )
 
@@ -17,7 +17,7 @@ func toldSum(a releases.Asset) checksum {
 }
 
 // bsdSum matches a line as BSD's programs write it.
-var bsdSum = regexp.MustCompile(`^SHA(?:256|512) ?\((.+)\) ?= ?([0-9A-Fa-f]+)$`)
+var bsdSum = lazyregexp.New(`^SHA(?:256|512) ?\((.+)\) ?= ?([0-9A-Fa-f]+)$`)
 
 // listedSum finds the checksum of a file in a text as sha256sum writes it, or in
 // one that holds a checksum and nothing else.
@@ -26,7 +26,7 @@ func listedSum(text, name string) (checksum, error) {
 	for _, l := range lines {
 		digits, file, _ := strings.Cut(strings.TrimSpace(l), " ")
 		file = strings.TrimPrefix(strings.TrimLeft(file, " "), "*")
-		if m := bsdSum.FindStringSubmatch(l); m != nil {
+		if m := bsdSum().FindStringSubmatch(l); m != nil {
 			file, digits = m[1], m[2]
 		}
 		if path.Base(file) == name || file == "" && len(lines) == 1 {

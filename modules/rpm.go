@@ -2,10 +2,10 @@ package modules
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // rpmInstalled returns the versions of installed packages, of several of one name
@@ -21,7 +21,7 @@ func rpmInstalled(ctx context.Context, c conn.Conn, names []string) (map[string]
 	for _, line := range lines(out.Stdout) {
 		f := strings.Fields(line)
 		switch {
-		case rpmAbsent.MatchString(line):
+		case rpmAbsent().MatchString(line):
 			absent++
 		case len(f) == 3:
 			for _, name := range names {
@@ -37,4 +37,4 @@ func rpmInstalled(ctx context.Context, c conn.Conn, names []string) (map[string]
 	return found, nil
 }
 
-var rpmAbsent = regexp.MustCompile(`^package \S+ is not installed$`)
+var rpmAbsent = lazyregexp.New(`^package \S+ is not installed$`)

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -58,11 +58,11 @@ type sysctl struct {
 // sysctlName is the name of a setting.
 type sysctlName string
 
-var sysctlPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_:@+-]*([./][A-Za-z0-9_][A-Za-z0-9_:@+-]*)+$`)
+var sysctlPattern = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_:@+-]*([./][A-Za-z0-9_][A-Za-z0-9_:@+-]*)+$`)
 
 // UnmarshalNode takes a name that is a path below /proc/sys.
 func (s *sysctlName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || len(n.Value) > 255 || !sysctlPattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || len(n.Value) > 255 || !sysctlPattern().MatchString(n.Value) {
 		return f.Errorf(n, "must be the name of a setting of the kernel, such as net.ipv4.ip_forward")
 	}
 	*s = sysctlName(n.Value)

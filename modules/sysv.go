@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // sysV runs services by the scripts in /etc/init.d, and starts them at boot by
@@ -16,7 +16,7 @@ import (
 type sysV struct{}
 
 // bootLink matches the name of a link that starts a service.
-var bootLink = regexp.MustCompile(`^S[0-9][0-9](.+)$`)
+var bootLink = lazyregexp.New(`^S[0-9][0-9](.+)$`)
 
 // sysVUnknown is what a script's status exits with when it cannot tell, and above
 // it are failures. Zero says that the service runs, the others that it does not.
@@ -44,7 +44,7 @@ func (sysV) state(ctx context.Context, c conn.Conn, name string) (active, enable
 			return false, false, err
 		}
 		for _, link := range links {
-			m := bootLink.FindStringSubmatch(link)
+			m := bootLink().FindStringSubmatch(link)
 			enabled = enabled || m != nil && m[1] == name
 		}
 	}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/jet-bus/jet-bus/engine"
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -45,11 +45,11 @@ type timezone struct {
 // zoneName is the name of a time zone.
 type zoneName string
 
-var zonePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_+-]*(/[A-Za-z0-9_][A-Za-z0-9_+-]*)*$`)
+var zonePattern = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_+-]*(/[A-Za-z0-9_][A-Za-z0-9_+-]*)*$`)
 
 // UnmarshalNode takes a name that leads nowhere else.
 func (z *zoneName) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
-	if n.Kind != yaml.ScalarNode || len(n.Value) > 255 || !zonePattern.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || len(n.Value) > 255 || !zonePattern().MatchString(n.Value) {
 		return f.Errorf(n, "must be the name of a time zone, such as Europe/Berlin")
 	}
 	if n.Value == "localtime" {

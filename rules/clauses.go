@@ -1,12 +1,12 @@
 package rules
 
 import (
-	"regexp"
 	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -47,7 +47,7 @@ const (
 	maxWithin  = 7 * 24 * time.Hour
 )
 
-var clauseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+var clauseName = lazyregexp.New(`^[a-z][a-z0-9_]{0,63}$`)
 
 // builder makes one rule of what its file says.
 type builder struct {
@@ -181,7 +181,7 @@ func (c *builder) named(n *yaml.Node) {
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
-		if !clauseName.MatchString(k.Value) {
+		if !clauseName().MatchString(k.Value) {
 			c.fault(c.f.Errorf(k, "clauses: %q is not the name of a clause: small letters, digits and _, a letter first", k.Value))
 		}
 		var doc clauseDoc

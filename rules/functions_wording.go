@@ -4,35 +4,37 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // rewording is a fault as expr tells it, and how rule files speak of it. The last kinds of its groups are Go's names of types.
 type rewording struct {
-	fault *regexp.Regexp
+	fault func() *regexp.Regexp
 	says  string
 	kinds int
 }
 
 // rewordings are the faults that expr tells in words of its own, or of Go.
 var rewordings = []rewording{
-	{regexp.MustCompile(`^interface conversion: interface \{\} is (\S+), not (\S+)$`), "a value is %s, not %s", 2},
-	{regexp.MustCompile(`^invalid operation: (\S+(?: \S+)?) \(mismatched types (.+) and (.+)\)$`), "%s does not go between %s and %s", 2},
-	{regexp.MustCompile(`^invalid operation: (\S+) \(mismatched type (.+)\)$`), "%s does not go before %s", 1},
-	{regexp.MustCompile(`^invalid operation: (\S+) ([^ \w]+|in) (\S+)$`), "%[2]s does not go between %[1]s and %[3]s", 3},
-	{regexp.MustCompile(`^expected bool, but got (.+)$`), "must be true or false, not %s", 1},
-	{regexp.MustCompile(`^invalid argument for (\w+) \(type (.+)\)$`), "%s does not take %s", 1},
-	{regexp.MustCompile(`^builtin (\w+) takes only array \(got (.+)\)$`), "%s takes a list, not %s", 1},
-	{regexp.MustCompile(`^predicate should return boolean \(got (.+)\)$`), "the predicate must be true or false, not %s", 1},
-	{regexp.MustCompile(`^expected at least (\d+) arguments$`), "there must be %s arguments", 0},
-	{regexp.MustCompile(`^unrecognized character: U\+[0-9A-F]+ '(.+)'$`), `"%s" is not part of the rule language`, 0},
-	{regexp.MustCompile(`^unexpected token Operator\("="\)$`), `"=" is not part of the rule language; two values are compared by ==`, 0},
-	{regexp.MustCompile(`^unexpected token \w+\("(.+)"\)$`), `"%s" does not belong here`, 0},
+	{lazyregexp.New(`^interface conversion: interface \{\} is (\S+), not (\S+)$`), "a value is %s, not %s", 2},
+	{lazyregexp.New(`^invalid operation: (\S+(?: \S+)?) \(mismatched types (.+) and (.+)\)$`), "%s does not go between %s and %s", 2},
+	{lazyregexp.New(`^invalid operation: (\S+) \(mismatched type (.+)\)$`), "%s does not go before %s", 1},
+	{lazyregexp.New(`^invalid operation: (\S+) ([^ \w]+|in) (\S+)$`), "%[2]s does not go between %[1]s and %[3]s", 3},
+	{lazyregexp.New(`^expected bool, but got (.+)$`), "must be true or false, not %s", 1},
+	{lazyregexp.New(`^invalid argument for (\w+) \(type (.+)\)$`), "%s does not take %s", 1},
+	{lazyregexp.New(`^builtin (\w+) takes only array \(got (.+)\)$`), "%s takes a list, not %s", 1},
+	{lazyregexp.New(`^predicate should return boolean \(got (.+)\)$`), "the predicate must be true or false, not %s", 1},
+	{lazyregexp.New(`^expected at least (\d+) arguments$`), "there must be %s arguments", 0},
+	{lazyregexp.New(`^unrecognized character: U\+[0-9A-F]+ '(.+)'$`), `"%s" is not part of the rule language`, 0},
+	{lazyregexp.New(`^unexpected token Operator\("="\)$`), `"=" is not part of the rule language; two values are compared by ==`, 0},
+	{lazyregexp.New(`^unexpected token \w+\("(.+)"\)$`), `"%s" does not belong here`, 0},
 }
 
 // reword returns a fault of expr in the words of rule files, or false if it is none that is known.
 func reword(fault string) (string, bool) {
 	for _, r := range rewordings {
-		groups := r.fault.FindStringSubmatch(fault)
+		groups := r.fault().FindStringSubmatch(fault)
 		if groups == nil {
 			continue
 		}

@@ -1,10 +1,9 @@
 package rules
 
 import (
-	"regexp"
-
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -15,13 +14,13 @@ type notifyDoc struct {
 	Text    yaml.Node `yaml:"text,required"`
 }
 
-var targetName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+var targetName = lazyregexp.New(`^[a-z0-9][a-z0-9_-]*$`)
 
 func (c *builder) notify(node *yaml.Node) {
 	var doc notifyDoc
 	c.fault(c.f.Decode(node, &doc))
 	n := &Notify{To: doc.To.text, Pos: doc.Pos}
-	if doc.To.node != nil && !targetName.MatchString(n.To) {
+	if doc.To.node != nil && !targetName().MatchString(n.To) {
 		c.fault(doc.To.pos.Errorf("to: %q is not the name of a target: small letters, digits, _ and -", n.To))
 	}
 	n.subject = c.textTemplate("subject", &doc.Subject)

@@ -1,13 +1,13 @@
 package rules
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -189,13 +189,13 @@ func (l *loader) given(f *source, n *yaml.Node) map[string]bool {
 }
 
 // A name becomes part of ids and subjects.
-var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var ruleName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 func (l *loader) name(t field) {
 	if t.node == nil {
 		return // reported as missing
 	}
-	if !ruleName.MatchString(t.text) {
+	if !ruleName().MatchString(t.text) {
 		l.fault(t.pos.Errorf("name: %q is not a name: up to 64 letters, digits, _ and -", t.text))
 		return
 	}

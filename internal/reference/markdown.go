@@ -3,9 +3,10 @@ package reference
 import (
 	"fmt"
 	"go/doc/comment"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // generated is the line that every page has.
@@ -117,30 +118,30 @@ func plainText(text []comment.Text) string {
 
 // code matches what stands in prose and is to be typed as it is: code already,
 // templates, names with _, options, paths and modes.
-var code = regexp.MustCompile("`[^`]+`" + `|\{\{.*?\}\}|[\w./~-]*_[\w./-]*\w|--\w[\w-]*|~?/[\w.][\w./~-]*\w|\b0o[0-7]+\b`)
+var code = lazyregexp.New("`[^`]+`" + `|\{\{.*?\}\}|[\w./~-]*_[\w./-]*\w|--\w[\w-]*|~?/[\w.][\w./~-]*\w|\b0o[0-7]+\b`)
 
 // special matches what Markdown would take for its own.
-var special = regexp.MustCompile("[\\\\*_<>\\[\\]`]")
+var special = lazyregexp.New("[\\\\*_<>\\[\\]`]")
 
 // inline is the text of a comment as Markdown.
 func inline(s string) string {
 	var b strings.Builder
 	last := 0
-	for _, at := range code.FindAllStringIndex(s, -1) {
+	for _, at := range code().FindAllStringIndex(s, -1) {
 		if s[at[0]] != '`' && at[0] > 0 && !strings.ContainsAny(s[at[0]-1:at[0]], " \t\n([\"'") {
 			continue // the end of an address, or the like
 		}
-		b.WriteString(special.ReplaceAllString(s[last:at[0]], `\$0`))
+		b.WriteString(special().ReplaceAllString(s[last:at[0]], `\$0`))
 		b.WriteString(strings.ReplaceAll("`"+strings.Trim(s[at[0]:at[1]], "`")+"`", " ", unbroken))
 		last = at[1]
 	}
-	b.WriteString(special.ReplaceAllString(s[last:], `\$0`))
+	b.WriteString(special().ReplaceAllString(s[last:], `\$0`))
 	return b.String()
 }
 
 // notFirst matches words that Markdown would take for its own at the beginning of
 // a line.
-var notFirst = regexp.MustCompile(`^([-+=#>]+|\d+[.)])$`)
+var notFirst = lazyregexp.New(`^([-+=#>]+|\d+[.)])$`)
 
 // wrap breaks a text into lines, the first of which begins with first, the others
 // with rest.
@@ -152,7 +153,7 @@ func wrap(first, rest, text string) string {
 		switch {
 		case !started:
 			line += word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width && !notFirst.MatchString(word):
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width && !notFirst().MatchString(word):
 			b.WriteString(line + "\n")
 			line = rest + word
 		default:

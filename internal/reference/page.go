@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jet-bus/jet-bus/engine"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // page is what there is to say about a module.
@@ -46,7 +47,7 @@ func newPage(src sources, examples string, spec engine.Spec) (page, error) {
 	doc, err := moduleDoc(t.Name(), spec.Name, src[t.Name()].doc)
 	faults = append(faults, err)
 	p.doc = doc
-	if m := isResult.FindStringSubmatchIndex(doc); m != nil {
+	if m := isResult().FindStringSubmatchIndex(doc); m != nil {
 		p.doc, p.result = doc[:m[2]], doc[m[2]:]
 	}
 	p.doc += "\n\n" + src.remarks(t)
@@ -64,14 +65,14 @@ func newPage(src sources, examples string, spec engine.Spec) (page, error) {
 }
 
 // isModule matches how the comment of a module's struct begins.
-var isModule = regexp.MustCompile(`^(\w+)\s+is\s+the\s+\w+\s+module[,.:;]?\s*`)
+var isModule = lazyregexp.New(`^(\w+)\s+is\s+the\s+\w+\s+module[,.:;]?\s*`)
 
 // isResult matches the sentence from which on a comment is about the result.
-var isResult = regexp.MustCompile(`(?:^|\n\n|[.)]\s+)(The\s+result)\b`)
+var isResult = lazyregexp.New(`(?:^|\n\n|[.)]\s+)(The\s+result)\b`)
 
 // moduleDoc returns what the comment of a module's struct says to users.
 func moduleDoc(typ, name, doc string) (string, error) {
-	m := isModule.FindStringSubmatch(doc)
+	m := isModule().FindStringSubmatch(doc)
 	// A struct may serve two modules, and names both.
 	if m == nil || m[1] != typ || !regexp.MustCompile(`\b`+name+`\b`).MatchString(doc) {
 		return "", fmt.Errorf("type %s needs a comment that begins with %q", typ, typ+" is the "+name+" module")
@@ -151,20 +152,20 @@ func (src sources) param(f reflect.StructField, doc string) (param, error) {
 }
 
 // notGiven matches how a comment tells a default: one word.
-var notGiven = regexp.MustCompile(`\b(?:is|are)\s+(\S+)\s+when\s+(?:it\s+is|they\s+are)\s+not\s+given`)
+var notGiven = lazyregexp.New(`\b(?:is|are)\s+(\S+)\s+when\s+(?:it\s+is|they\s+are)\s+not\s+given`)
 
 // unlessFalse matches how a comment tells that true is the default.
-var unlessFalse = regexp.MustCompile(`\bunless\s+(?:this|it)\s+is\s+false\b`)
+var unlessFalse = lazyregexp.New(`\bunless\s+(?:this|it)\s+is\s+false\b`)
 
 // standard is the default of a parameter, empty if there is none to tell.
 func standard(t reflect.Type, doc string) string {
-	if m := notGiven.FindStringSubmatch(doc); m != nil {
+	if m := notGiven().FindStringSubmatch(doc); m != nil {
 		return m[1]
 	}
 	switch {
 	case t.Kind() == reflect.Bool:
 		return "false"
-	case t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Bool && unlessFalse.MatchString(doc):
+	case t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Bool && unlessFalse().MatchString(doc):
 		return "true"
 	default:
 		return ""

@@ -1,15 +1,16 @@
 package reference
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 var (
 	// link matches a link, with its words.
-	link = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	link = lazyregexp.New(`\[([^\]]*)\]\([^)]*\)`)
 	// escaped matches what is protected from Markdown.
-	escaped = regexp.MustCompile(`\\([\\*_<>\[\]` + "`" + `])`)
+	escaped = lazyregexp.New(`\\([\\*_<>\[\]` + "`" + `])`)
 )
 
 // Plain renders a page of docs/modules for a terminal. It knows what those pages
@@ -53,9 +54,9 @@ func unmarked(line string) string {
 	for i, part := range strings.Split(line, "`") {
 		if i%2 == 0 {
 			part = strings.ReplaceAll(part, "**", "")
-			part = escaped.ReplaceAllString(part, "$1")
+			part = escaped().ReplaceAllString(part, "$1")
 		}
 		b.WriteString(part)
 	}
-	return link.ReplaceAllString(b.String(), "$1")
+	return link().ReplaceAllString(b.String(), "$1")
 }

@@ -3,11 +3,12 @@ package releases
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // Channel says which releases count.
@@ -170,10 +171,10 @@ func (r Release) compare(o Release) int {
 var (
 	// plainVersion matches a whole tag that is a version of one number, such as v2
 	// or 7-rc1. More digits are a date.
-	plainVersion = regexp.MustCompile(`^[vV]?[0-9]{1,5}(-[A-Za-z][0-9A-Za-z.-]*)?$`)
+	plainVersion = lazyregexp.New(`^[vV]?[0-9]{1,5}(-[A-Za-z][0-9A-Za-z.-]*)?$`)
 	// innerVersion matches where a version may begin in a tag: with two numbers, and
 	// not in the middle of a number.
-	innerVersion = regexp.MustCompile(`(?:^|[^0-9.])([0-9]+\.[0-9])`)
+	innerVersion = lazyregexp.New(`(?:^|[^0-9.])([0-9]+\.[0-9])`)
 )
 
 // maxTag is how long a tag may be that is searched for a version, in bytes.
@@ -185,12 +186,12 @@ func TagVersion(tag string) *semver.Version {
 	if len(tag) > maxTag {
 		return nil
 	}
-	if plainVersion.MatchString(tag) {
+	if plainVersion().MatchString(tag) {
 		if v, err := semver.NewVersion(tag); err == nil {
 			return v
 		}
 	}
-	for _, at := range innerVersion.FindAllStringSubmatchIndex(tag, -1) {
+	for _, at := range innerVersion().FindAllStringSubmatchIndex(tag, -1) {
 		if v, err := semver.NewVersion(tag[at[2]:]); err == nil {
 			return v
 		}

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"sync"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 const (
@@ -134,11 +135,11 @@ func (c *Client) ask(ctx context.Context, r Repository) ([]Release, error) {
 	return list, nil
 }
 
-var nextPage = regexp.MustCompile(`<([^>]*)>[^,]*;\s*rel="?next"?`)
+var nextPage = lazyregexp.New(`<([^>]*)>[^,]*;\s*rel="?next"?`)
 
 // next returns the address of the page behind the one at an address, or "".
 func (p page) next(at string) string {
-	m := nextPage.FindStringSubmatch(p.Link)
+	m := nextPage().FindStringSubmatch(p.Link)
 	if m == nil || m[1] == at {
 		return ""
 	}

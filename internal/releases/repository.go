@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // Providers of releases.
@@ -59,11 +60,11 @@ func PublicSite(provider string) (base string, ok bool) {
 	return "", false
 }
 
-var repoName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
+var repoName = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
 
 // ValidName reports whether name can be the name of a repository of a provider.
 func ValidName(provider, name string) bool {
-	return repoName.MatchString(name) && (strings.Count(name, "/") == 1 || provider == GitLab)
+	return repoName().MatchString(name) && (strings.Count(name, "/") == 1 || provider == GitLab)
 }
 
 // address is that of the first page.

@@ -42,7 +42,7 @@ type entry struct {
 func (r *Repo) Checkout(ctx context.Context, commit, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	if !hexPattern.MatchString(commit) {
+	if !hexPattern().MatchString(commit) {
 		return fmt.Errorf("%q is not the id of a commit", commit)
 	}
 	err := r.checkout(ctx, commit, dir)
@@ -122,7 +122,7 @@ func (r *Repo) without(ctx context.Context) error {
 func parse(record string) (entry, error) {
 	head, name, ok := strings.Cut(record, "\t")
 	f := strings.Fields(head)
-	if !ok || len(f) != 4 || !hexPattern.MatchString(f[2]) || name == "" {
+	if !ok || len(f) != 4 || !hexPattern().MatchString(f[2]) || name == "" {
 		return entry{}, fmt.Errorf("git lists %q", record)
 	}
 	e := entry{mode: f[0], id: f[2], name: name}

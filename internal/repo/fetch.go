@@ -70,7 +70,7 @@ func (r *Repo) Fetch(ctx context.Context) (commit string, err error) {
 // commit returns the commit that was fetched, which a tag may only lead to.
 func (r *Repo) commit(ctx context.Context) (string, error) {
 	id, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", fetched+"^{commit}")
-	if err != nil || !hexPattern.MatchString(id) {
+	if err != nil || !hexPattern().MatchString(id) {
 		return "", fmt.Errorf("%s is not a commit", r.o.Ref)
 	}
 	return id, nil
@@ -115,7 +115,7 @@ func (r *Repo) renew(ctx context.Context) error {
 
 // resolve returns the full name of the reference and what it points to in the repository. A commit's id is both.
 func (r *Repo) resolve(ctx context.Context, extra []string) (name, tip string, err error) {
-	if hexPattern.MatchString(r.o.Ref) {
+	if hexPattern().MatchString(r.o.Ref) {
 		return r.o.Ref, r.o.Ref, nil
 	}
 	names := []string{"refs/heads/" + r.o.Ref, "refs/tags/" + r.o.Ref}
@@ -130,7 +130,7 @@ func (r *Repo) resolve(ctx context.Context, extra []string) (name, tip string, e
 	}
 	tips := make(map[string]string)
 	for line := range strings.Lines(out.String()) {
-		if id, ref, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok && hexPattern.MatchString(id) {
+		if id, ref, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok && hexPattern().MatchString(id) {
 			tips[ref] = id
 		}
 	}

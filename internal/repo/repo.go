@@ -6,9 +6,10 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // DefaultTimeout bounds one conversation with a repository.
@@ -52,7 +53,7 @@ func New(o Options) (*Repo, error) {
 	if r.protocol, err = protocol(o.URL); err != nil {
 		return nil, err
 	}
-	if !refPattern.MatchString(o.Ref) || strings.Contains(o.Ref, "..") || strings.Contains(o.Ref, "//") || strings.HasSuffix(o.Ref, ".lock") {
+	if !refPattern().MatchString(o.Ref) || strings.Contains(o.Ref, "..") || strings.Contains(o.Ref, "//") || strings.HasSuffix(o.Ref, ".lock") {
 		return nil, fmt.Errorf("%q is not the name of a branch, a tag or a commit", o.Ref)
 	}
 	if r.o.Path, err = inside(o.Path); err != nil {
@@ -84,12 +85,12 @@ func (r *Repo) String() string {
 
 var (
 	// refPattern is narrower than what git takes: what looks like a flag or a range has no place in it.
-	refPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/+#=-]*$`)
+	refPattern = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._/+#=-]*$`)
 	// scpPattern is [USER@]HOST:PATH.
-	scpPattern = regexp.MustCompile(`^([A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9_][A-Za-z0-9._-]*:[^:].*$`)
-	hexPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	scpPattern = lazyregexp.New(`^([A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9_][A-Za-z0-9._-]*:[^:].*$`)
+	hexPattern = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 	// plainFile is what ssh takes as a file's name without giving any of it a meaning.
-	plainFile = regexp.MustCompile(`^[^"%$~\\\x00-\x1f]+$`)
+	plainFile = lazyregexp.New(`^[^"%$~\\\x00-\x1f]+$`)
 )
 
 // protocol returns how an address is reached, and refuses what git would take and we do not.
@@ -101,7 +102,7 @@ func protocol(address string) (string, error) {
 	switch {
 	case !ok && filepath.IsAbs(address):
 		return "file", nil
-	case !ok && scpPattern.MatchString(address):
+	case !ok && scpPattern().MatchString(address):
 		return "ssh", nil
 	case !ok:
 		return "", fmt.Errorf("%q is not the address of a repository: give https://…, ssh://…, USER@HOST:PATH or an absolute path", address)
@@ -161,7 +162,7 @@ func (r *Repo) credentials() error {
 		if err != nil {
 			return fmt.Errorf("find %s: %w", *f, err)
 		}
-		if !plainFile.MatchString(abs) {
+		if !plainFile().MatchString(abs) {
 			return fmt.Errorf("the name of the file %q holds characters that ssh would not take as they are", abs)
 		}
 		*f = abs

@@ -234,7 +234,7 @@ func (r *rule) setFacts(e *effects, key, n *yaml.Node, retract bool) {
 	for i := 0; i+1 < len(fact.Content); i += 2 {
 		k, v := fact.Content[i], fact.Content[i+1]
 		name := to.prefix + k.Value
-		if !factName.MatchString(k.Value) || len(e.set.Content) >= 32 && member(e.set, name) == nil {
+		if !factName().MatchString(k.Value) || len(e.set.Content) >= 32 && member(e.set, name) == nil {
 			r.find(k, e.setAt, NotConverted, "%s: %q cannot be a fact: a rule sets 16 at the most, named with letters, digits and _ - . / :", key.Value, k.Value)
 			continue
 		}

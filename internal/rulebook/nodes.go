@@ -1,11 +1,12 @@
 package rulebook
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 func newMap() *yaml.Node { return &yaml.Node{Kind: yaml.MappingNode} }
@@ -69,8 +70,8 @@ func member(n *yaml.Node, key string) *yaml.Node {
 }
 
 var (
-	leadingZero = regexp.MustCompile(`^[-+]?0[0-7]+$`)
-	underscored = regexp.MustCompile(`^[-+]?[0-9][0-9_]*_[0-9_]*$`)
+	leadingZero = lazyregexp.New(`^[-+]?0[0-7]+$`)
+	underscored = lazyregexp.New(`^[-+]?[0-9][0-9_]*_[0-9_]*$`)
 )
 
 // scalar returns the value of a node as the YAML 1.1 of rulebooks has it, where yes
@@ -91,12 +92,12 @@ func scalar(n *yaml.Node) any {
 		return false
 	}
 	s := n.Value
-	if leadingZero.MatchString(s) {
+	if leadingZero().MatchString(s) {
 		if v, err := strconv.ParseInt(s, 8, 64); err == nil {
 			return v
 		}
 	}
-	if underscored.MatchString(s) {
+	if underscored().MatchString(s) {
 		s = strings.ReplaceAll(s, "_", "")
 	}
 	if v, err := strconv.ParseInt(s, 0, 64); err == nil && !strings.ContainsAny(s, "oO") { // 0o755 is text there
@@ -108,11 +109,11 @@ func scalar(n *yaml.Node) any {
 	return n.Value
 }
 
-var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
+var notSlug = lazyregexp.New(`[^a-z0-9]+`)
 
 // slug makes a name of a text: small letters, digits, and a joint between words.
 func slug(s, joint string) string {
-	s = strings.Trim(notSlug.ReplaceAllString(strings.ToLower(s), joint), joint)
+	s = strings.Trim(notSlug().ReplaceAllString(strings.ToLower(s), joint), joint)
 	if len(s) > 50 {
 		s = strings.TrimRight(s[:50], joint)
 	}

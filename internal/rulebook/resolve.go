@@ -3,10 +3,11 @@ package rulebook
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // resolve says what a name of a rulebook is in our rules. Where the two are not
@@ -67,7 +68,7 @@ func (r *rule) event(n, at *yaml.Node, base string, steps []step) (string, []ste
 	return base + ".data", steps[1:], nil
 }
 
-var extension = regexp.MustCompile(`^[a-z0-9]{1,20}$`)
+var extension = lazyregexp.New(`^[a-z0-9]{1,20}$`)
 
 // meta resolves what ansible-rulebook and its sources add to an event.
 func (r *rule) meta(n, at *yaml.Node, base string, steps []step) (string, []step, error) {
@@ -91,7 +92,7 @@ func (r *rule) meta(n, at *yaml.Node, base string, steps []step) (string, []step
 		return base + ".source", nil, nil
 	case name == "headers" && third != "" && len(steps) == 3:
 		ext := slug(third, "")
-		if !extension.MatchString(ext) {
+		if !extension().MatchString(ext) {
 			return "", nil, fmt.Errorf("event.meta.headers: there is no extension for the header %q", third)
 		}
 		differs("an event has no headers; the sender gives it the extension " + ext)
@@ -102,7 +103,7 @@ func (r *rule) meta(n, at *yaml.Node, base string, steps []step) (string, []step
 	}
 }
 
-var factName = regexp.MustCompile(`^[A-Za-z0-9_./:-]{1,100}$`)
+var factName = lazyregexp.New(`^[A-Za-z0-9_./:-]{1,100}$`)
 
 func (r *rule) fact(steps []step) (string, []step, error) {
 	switch {
@@ -110,7 +111,7 @@ func (r *rule) fact(steps []step) (string, []step, error) {
 		return "", nil, errors.New("name what is below the fact")
 	case steps[0].name == "meta":
 		return "", nil, errors.New("there are no facts of hosts here; limit the run to them")
-	case !factName.MatchString(steps[0].name):
+	case !factName().MatchString(steps[0].name):
 		return "", nil, fmt.Errorf("%q cannot be the name of a fact", steps[0].name)
 	}
 	return "kv", append([]step{{name: r.set.prefix + steps[0].name}}, steps[1:]...), nil

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/strictyaml"
 )
 
@@ -41,7 +41,7 @@ const (
 	collected              // the matches of a throttle
 )
 
-var plainRuleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var plainRuleName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // rule converts one rule and adds what it becomes to out: one rule, or several if it
 // runs several playbooks.
@@ -56,7 +56,7 @@ func (c *converter) rule(s *ruleSet, n *yaml.Node, last bool, out *yaml.Node) {
 		r.name = name.Value
 	}
 	ours := r.name
-	if !plainRuleName.MatchString(ours) {
+	if !plainRuleName().MatchString(ours) {
 		ours = cmp.Or(slug(ours, "-"), "rule")
 	}
 	ours = ours[:min(len(ours), 60)] // it may get a number

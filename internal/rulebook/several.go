@@ -2,11 +2,12 @@ package rulebook
 
 import (
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // part is one of several conditions of a rule.
@@ -62,7 +63,7 @@ func (r *rule) several(n, m *yaml.Node) {
 	}
 }
 
-var clauseName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+var clauseName = lazyregexp.New(`^[a-z][a-z0-9_]*$`)
 
 // parts reads the conditions and names them, and tells those about facts from those
 // about events.
@@ -91,7 +92,7 @@ func (r *rule) parts(list *yaml.Node) (events, facts []*part) {
 			p.name = "m_" + strconv.Itoa(i)
 		}
 		theirs := p.name
-		if !clauseName.MatchString(p.name) {
+		if !clauseName().MatchString(p.name) {
 			p.name = "c_" + slug(p.name, "_")
 		}
 		p.name = unused(p.name, "_", used)

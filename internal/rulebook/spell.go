@@ -1,10 +1,11 @@
 package rulebook
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // kind is what is known of a value before there is an event.
@@ -167,7 +168,7 @@ func (s *speller) path(n *path) (string, error) {
 	return base + spellSteps(below), nil
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var plainName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func spellSteps(steps []step) string {
 	var b strings.Builder
@@ -175,7 +176,7 @@ func spellSteps(steps []step) string {
 		switch {
 		case st.name == "":
 			b.WriteString("[" + strconv.FormatInt(st.index, 10) + "]")
-		case plainName.MatchString(st.name) && !isWord(st.name):
+		case plainName().MatchString(st.name) && !isWord(st.name):
 			b.WriteString("." + st.name)
 		default:
 			b.WriteString("[" + strconv.Quote(st.name) + "]")

@@ -2,8 +2,9 @@ package rulebook
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // timespan is a time span as rules take it.
@@ -22,12 +23,12 @@ func (s timespan) String() string {
 
 const maxHours = 168
 
-var rulebookSpan = regexp.MustCompile(`^\s*([0-9]{1,9})\s*(millisecond|second|minute|hour|day)s?\s*$`)
+var rulebookSpan = lazyregexp.New(`^\s*([0-9]{1,9})\s*(millisecond|second|minute|hour|day)s?\s*$`)
 
 // parseSpan reads a time span such as "5 minutes". note says what is different if
 // rules cannot take it as it is.
 func parseSpan(text string) (s timespan, note string, err error) {
-	m := rulebookSpan.FindStringSubmatch(text)
+	m := rulebookSpan().FindStringSubmatch(text)
 	if m == nil {
 		return s, "", fmt.Errorf("%q is not a time such as 5 minutes", text)
 	}

@@ -2,19 +2,20 @@ package strictyaml
 
 import (
 	"fmt"
-	"regexp"
 	"time"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // maxName is how long a name may be, in bytes.
 const maxName = 64
 
-var name = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+var name = lazyregexp.New(`^[a-z0-9][a-z0-9_-]*$`)
 
 // CheckName says what is wrong with the name that people give to something, such as a
 // source; kind is what it is.
 func CheckName(kind, s string) error {
-	if len(s) > maxName || !name.MatchString(s) {
+	if len(s) > maxName || !name().MatchString(s) {
 		return fmt.Errorf("%s %q: a name has lower-case letters, digits, _ and -, at most %d of them", kind, s, maxName)
 	}
 	return nil

@@ -192,7 +192,7 @@ func (d *decoder) decodeScalar(n *yaml.Node, v reflect.Value, key string) {
 		v.SetUint(u)
 	case reflect.Float64:
 		fl, err := strconv.ParseFloat(n.Value, 64)
-		if err != nil || !reFloat.MatchString(n.Value) {
+		if err != nil || !reFloat().MatchString(n.Value) {
 			bad()
 			return
 		}

@@ -2,30 +2,31 @@ package strictyaml
 
 import (
 	"bytes"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // quoteHint says what to do about a template that YAML takes for a mapping.
 const quoteHint = "put quotes around {{ … }}"
 
 var (
-	yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+	yamlLine = lazyregexp.New(`^yaml: line (\d+): `)
 	// placed matches the faults of yaml.v3 that leave out their line when it is
 	// the first one; the others have none.
-	placed = regexp.MustCompile(`^(found|did not find|could not find|mapping values|block (sequence|mapping)) `)
+	placed = lazyregexp.New(`^(found|did not find|could not find|mapping values|block (sequence|mapping)) `)
 	// ofParser matches the faults whose line yaml.v3 counts from zero.
-	ofParser = regexp.MustCompile(`^(did not find expected (<|node content|key|',' or|'-' indicator)|found (duplicate|undefined tag|incompatible))`)
+	ofParser = lazyregexp.New(`^(did not find expected (<|node content|key|',' or|'-' indicator)|found (duplicate|undefined tag|incompatible))`)
 	// noToken finds a character that no plain text begins with.
-	noToken = regexp.MustCompile("(?:^|[\\s\\[{,])([@`%])")
+	noToken = lazyregexp.New("(?:^|[\\s\\[{,])([@`%])")
 	// bareTemplate finds a template that lacks quotes: at the beginning of a text,
 	// or in a text inside of braces.
-	bareTemplate = regexp.MustCompile(`(?:^|: |- |[{,]\s*[\w.-]+: +[^\s"'{},\[\]][^"'{},\[\]]*)\s*(\{\{)`)
+	bareTemplate = lazyregexp.New(`(?:^|: |- |[{,]\s*[\w.-]+: +[^\s"'{},\[\]][^"'{},\[\]]*)\s*(\{\{)`)
 	// bareMember finds a member of a list in brackets that lacks quotes: a text
 	// with a bracket in it, or one that begins with an exclamation mark.
-	bareMember = regexp.MustCompile(`[\[,]\s*([^\s"'{}\[\],]+\[[^\s"'\[\],]+\]|![^\s"'{}\[\],]+[\],])`)
+	bareMember = lazyregexp.New(`[\[,]\s*([^\s"'{}\[\],]+\[[^\s"'\[\],]+\]|![^\s"'{}\[\],]+[\],])`)
 )
 
 // syntaxError places a fault that yaml.v3 found. That gives a line at best.
@@ -35,15 +36,15 @@ func (f *File) syntaxError(err error) error {
 	}
 	msg := err.Error()
 	p := Pos{File: f.Name}
-	if m := yamlLine.FindStringSubmatch(msg); m != nil {
+	if m := yamlLine().FindStringSubmatch(msg); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
 		msg = msg[len(m[0]):]
 	}
 	msg = strings.TrimPrefix(msg, "yaml: ")
 	switch {
-	case p.Line == 0 && placed.MatchString(msg):
+	case p.Line == 0 && placed().MatchString(msg):
 		p.Line = 1
-	case p.Line > 0 && ofParser.MatchString(msg):
+	case p.Line > 0 && ofParser().MatchString(msg):
 		p.Line = min(p.Line+1, f.lastLine())
 	}
 	if p.Line == 0 {
@@ -53,7 +54,7 @@ func (f *File) syntaxError(err error) error {
 	column := func(offset int) { p.Column = 1 + utf8.RuneCountInString(line[:offset]) }
 	blank := len(line) - len(strings.TrimLeft(line, " \t"))
 	tab := strings.IndexByte(line[:blank], '\t')
-	switch noTok, bare := noToken.FindStringSubmatchIndex(line), bareTemplate.FindStringSubmatchIndex(line); {
+	switch noTok, bare := noToken().FindStringSubmatchIndex(line), bareTemplate().FindStringSubmatchIndex(line); {
 	case tab >= 0 && (msg == "found character that cannot start any token" || strings.HasPrefix(msg, "found a tab character")):
 		column(tab)
 		msg = "a tab may not indent; use blanks"
@@ -67,7 +68,7 @@ func (f *File) syntaxError(err error) error {
 		column(bare[2])
 		msg += "; " + quoteHint
 	case msg == "did not find expected ',' or ']'":
-		if m := bareMember.FindStringSubmatchIndex(line); m != nil {
+		if m := bareMember().FindStringSubmatchIndex(line); m != nil {
 			column(m[2])
 			msg = "a text with [ in it, or ! before it, needs quotes inside of brackets"
 		}

@@ -3,11 +3,12 @@ package strictyaml
 import (
 	"errors"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // maxNodes bounds how many nodes one call may visit by way of aliases, so that
@@ -37,11 +38,11 @@ func (b *budget) enter(n *yaml.Node) (named *yaml.Node, leave func(), ok bool) {
 var (
 	errTooLarge = errors.New("the document is too large once its aliases are expanded")
 
-	reInt   = regexp.MustCompile(`^[-+]?[0-9]+$`)
-	reOct   = regexp.MustCompile(`^0o[0-7]+$`)
-	reHex   = regexp.MustCompile(`^0x[0-9a-fA-F]+$`)
-	reBin   = regexp.MustCompile(`^0b[01]+$`)
-	reFloat = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+	reInt   = lazyregexp.New(`^[-+]?[0-9]+$`)
+	reOct   = lazyregexp.New(`^0o[0-7]+$`)
+	reHex   = lazyregexp.New(`^0x[0-9a-fA-F]+$`)
+	reBin   = lazyregexp.New(`^0b[01]+$`)
+	reFloat = lazyregexp.New(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
 )
 
 // Value returns what n holds as plain Go values: nil, bool, int64, uint64 (only
@@ -159,19 +160,19 @@ func Resolve(s string) any {
 		return math.NaN()
 	}
 	switch {
-	case reInt.MatchString(s):
+	case reInt().MatchString(s):
 		digits := strings.TrimLeft(s, "+-")
 		if len(digits) > 1 && digits[0] == '0' {
 			return s
 		}
 		return integer(s, s, 10)
-	case reOct.MatchString(s):
+	case reOct().MatchString(s):
 		return integer(s, s[2:], 8)
-	case reHex.MatchString(s):
+	case reHex().MatchString(s):
 		return integer(s, s[2:], 16)
-	case reBin.MatchString(s):
+	case reBin().MatchString(s):
 		return integer(s, s[2:], 2)
-	case reFloat.MatchString(s):
+	case reFloat().MatchString(s):
 		if v, err := strconv.ParseFloat(s, 64); err == nil {
 			return v
 		}

@@ -9,17 +9,18 @@ package arch
 // internal/report and in the processes (internal/busd, internal/runner, internal/cli).
 var imports = map[string][]string{
 	// Leaves that know neither half.
-	"internal/strictyaml": {},
+	"internal/lazyregexp": {},
+	"internal/strictyaml": {"internal/lazyregexp"},
 	"internal/proc":       {},
 	"internal/pause":      {},
-	"internal/releases":   {"internal/pause"},
+	"internal/releases":   {"internal/lazyregexp", "internal/pause"},
 	"internal/outbound":   {"internal/proc"},
 	"examples":            {},
 	"docs":                {},
 
 	// Events.
 	"events":                 {},
-	"rules":                  {"events", "internal/strictyaml"},
+	"rules":                  {"events", "internal/lazyregexp", "internal/strictyaml"},
 	"internal/simulate":      {"events", "rules"},
 	"internal/rulecase":      {"events", "internal/simulate", "internal/strictyaml", "rules"},
 	"internal/rulegraph":     {"rules"},
@@ -48,8 +49,8 @@ var imports = map[string][]string{
 		"events", "internal/bus", "internal/ordered", "internal/pause", "internal/queue", "rules",
 	},
 	"internal/content":        {},
-	"internal/rulebook":       {"internal/strictyaml"},
-	"internal/repo":           {"internal/content"},
+	"internal/rulebook":       {"internal/lazyregexp", "internal/strictyaml"},
+	"internal/repo":           {"internal/content", "internal/lazyregexp"},
 	"internal/source":         {"events"},
 	"internal/source/program": {"events", "internal/source", "internal/strictyaml"},
 	"internal/intake": {
@@ -69,13 +70,13 @@ var imports = map[string][]string{
 	"internal/source/webhook": {
 		"events", "internal/proc", "internal/source", "internal/source/backfill", "internal/strictyaml",
 	},
-	"internal/source/backfill": {"internal/outbound", "internal/pause", "internal/proc", "internal/source"},
+	"internal/source/backfill": {"internal/lazyregexp", "internal/outbound", "internal/pause", "internal/proc", "internal/source"},
 	"internal/web":             {"events", "internal/bus", "internal/queue"},
 
 	// Hosts.
 	"engine/conn":        {},
 	"engine/conn/files":  {"engine/conn"},
-	"engine/conn/launch": {"engine/conn"},
+	"engine/conn/launch": {"engine/conn", "internal/lazyregexp"},
 	"engine/conn/sftpfs": {"engine/conn", "engine/conn/files"},
 	"engine/conn/local": {
 		"engine/conn", "engine/conn/files", "engine/conn/launch", "engine/conn/sftpfs", "engine/conn/shellfs",
@@ -87,17 +88,18 @@ var imports = map[string][]string{
 	},
 	"engine/conn/ahead":    {"engine/conn"},
 	"engine/conn/pool":     {"engine/conn", "engine/conn/launch"},
-	"engine/conn/shellfs":  {"engine/conn", "engine/conn/files"},
+	"engine/conn/shellfs":  {"engine/conn", "engine/conn/files", "internal/lazyregexp"},
 	"engine/conn/conntest": {"engine/conn"},
 	"engine/inventory":     {"internal/strictyaml"},
 	"engine/template":      {"internal/strictyaml"},
 	"engine": {
-		"engine/conn", "engine/conn/ahead", "engine/inventory", "engine/template", "internal/strictyaml",
+		"engine/conn", "engine/conn/ahead", "engine/inventory", "engine/template", "internal/lazyregexp",
+		"internal/strictyaml",
 	},
-	"modules":        {"engine", "engine/conn", "engine/template", "internal/releases", "internal/strictyaml"},
+	"modules":        {"engine", "engine/conn", "engine/template", "internal/lazyregexp", "internal/releases", "internal/strictyaml"},
 	"internal/hosts": {"engine/conn", "engine/conn/local", "engine/conn/ssh", "internal/proc"},
 	// The modules' pages, made of their sources.
-	"internal/reference": {"engine", "internal/strictyaml"},
+	"internal/reference": {"engine", "internal/lazyregexp", "internal/strictyaml"},
 
 	// Where both halves meet: what a run says as events, and the processes.
 	"internal/plans":  {"engine", "engine/inventory", "internal/queue", "internal/strictyaml", "modules", "rules"},

@@ -3,16 +3,16 @@ package launch
 import (
 	"crypto/rand"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // field is a placeholder of a become template.
-var field = regexp.MustCompile(`\{\{\s*(jet_sudo_user|jet_command)\s*\}\}`)
+var field = lazyregexp.New(`\{\{\s*(jet_sudo_user|jet_command)\s*\}\}`)
 
 // Become returns argv as it is started on behalf of b: by sudo, or by the
 // template. No user gives argv itself. A prompt that is not empty is the
@@ -22,7 +22,7 @@ func Become(b conn.Become, argv []string) (started []string, prompt string) {
 	case b.User == "":
 		return argv, ""
 	case b.Template != "":
-		line := field.ReplaceAllStringFunc(b.Template, func(f string) string {
+		line := field().ReplaceAllStringFunc(b.Template, func(f string) string {
 			if strings.Contains(f, "jet_command") {
 				return Quote(Line(argv))
 			}
@@ -54,7 +54,7 @@ func Check(b conn.Become) error {
 	case b.Template == "":
 		return nil
 	}
-	for _, f := range field.FindAllString(b.Template, -1) {
+	for _, f := range field().FindAllString(b.Template, -1) {
 		if strings.Contains(f, "jet_command") {
 			return nil
 		}

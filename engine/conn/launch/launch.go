@@ -4,11 +4,11 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // The script is started as: sh -c script jet TOKEN [DIR] ARGV...
@@ -151,12 +151,12 @@ func Name(c conn.Cmd) string {
 }
 
 // envName is what a shell can export.
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var envName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // CheckEnv refuses names and values that no environment can hold.
 func CheckEnv(env map[string]string) error {
 	for name, value := range env {
-		if !envName.MatchString(name) {
+		if !envName().MatchString(name) {
 			return fmt.Errorf("environment variable %q: not a variable's name: %w", name, fs.ErrInvalid)
 		}
 		if strings.ContainsRune(value, 0) {

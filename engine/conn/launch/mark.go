@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // maxNoise bounds what is kept of a login shell's chatter before the mark.
@@ -118,7 +119,7 @@ func (m *Mark) find() (value string, rest []byte, ok bool) {
 		if !found || !whole {
 			return "", nil, false
 		}
-		if value = strings.TrimSpace(string(line)); verdict.MatchString(value) {
+		if value = strings.TrimSpace(string(line)); verdict().MatchString(value) {
 			return value, after, true
 		}
 		rest = behind
@@ -126,7 +127,7 @@ func (m *Mark) find() (value string, rest []byte, ok bool) {
 }
 
 // verdict is what the script prints behind the token.
-var verdict = regexp.MustCompile(`^([EP]|\d*)$`)
+var verdict = lazyregexp.New(`^([EP]|\d*)$`)
 
 // tail bounds what is kept while waiting for a word in it.
 func tail(b []byte) []byte {

@@ -9,12 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jet-bus/jet-bus/engine/conn"
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 )
 
 // follows is the scripts' word for following links, or not.
@@ -97,7 +97,7 @@ type answer struct {
 }
 
 // sha256Text is a SHA-256 as all programs print it.
-var sha256Text = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+var sha256Text = lazyregexp.New(`\b[0-9a-f]{64}\b`)
 
 // parse reads what lookScript printed.
 func parse(out []byte) (answer, error) {
@@ -136,7 +136,7 @@ func parse(out []byte) (answer, error) {
 	if fields[5] == "+" {
 		a.content = rest // not nil, even when it is empty
 	}
-	if text := sha256Text.FindString(fields[6]); text != "" {
+	if text := sha256Text().FindString(fields[6]); text != "" {
 		a.sum, err = hex.DecodeString(text)
 	}
 	return a, err

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/internal/outbound"
 	"github.com/jet-bus/jet-bus/internal/pause"
 	"github.com/jet-bus/jet-bus/internal/source"
@@ -90,7 +90,7 @@ func New(entries []Entry, o Options) (map[string]*Source, error) {
 }
 
 // named is what GitHub allows an owner and a repository to be called.
-var named = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+var named = lazyregexp.New(`^[A-Za-z0-9_.-]+$`)
 
 // Check says what is wrong with an entry, nil if nothing is. It opens nothing.
 func (e Entry) Check() error {
@@ -133,7 +133,7 @@ func newSource(e Entry, o Options) (*Source, error) {
 	return s, nil
 }
 
-func valid(s string) bool { return named.MatchString(s) && s != "." && s != ".." }
+func valid(s string) bool { return named().MatchString(s) && s != "." && s != ".." }
 
 // Run looks until ctx ends.
 func (s *Source) Run(ctx context.Context, f source.Feed) error {

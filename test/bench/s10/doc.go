@@ -22,8 +22,8 @@
 // # How to read it
 //
 // A run of a tool is a fresh process with fresh connections. The first run finds hosts where nothing
-// was done (seven changes), the second finds everything done (no change). Tools take turns, and the
-// figures are medians; what counts is the ratio of two tools in the same cell: on a machine that does
+// was done (seven changes), the second finds everything done (no change). Tools take turns, each
+// begins on a disk with nothing left to write, and the figures are medians; what counts is the ratio of two tools in the same cell: on a machine that does
 // other work as well, and that runs all the target hosts too, seconds are an upper bound. After each
 // run the files on the hosts (paths, modes, owners, sizes, SHA-256) are compared with those of the
 // first tool, and the second run must not have touched them: a difference ends the benchmark.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // crew knows how to start each tool.
@@ -94,6 +96,9 @@ func (c *crew) run(ctx context.Context, peer string, targets []target) (sample, 
 	if err != nil {
 		return sample{}, err
 	}
+	// Tools replace files by synced ones, and a file system syncs what others have written with
+	// them: nobody shall wait for the one before.
+	unix.Sync()
 	s, err := c.measure(ctx, list)
 	if err != nil {
 		return s, fmt.Errorf("%s on %d hosts: %w", peer, len(targets), err)

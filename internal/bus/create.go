@@ -125,13 +125,12 @@ func answered(ctx context.Context, ask func(context.Context) error) (err error) 
 func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits) error {
 	var bytes int64
 	var age time.Duration
-	switch c.Name {
-	case StreamEvents:
+	switch {
+	case c.Name == StreamEvents:
 		bytes, age = asked.EventsMaxBytes, asked.EventsMaxAge
-	case StreamRuns:
+	case c.Name == StreamRuns:
 		bytes, age = asked.RunsMaxBytes, asked.RunsMaxAge
-	case StreamDecisions, StreamSeen:
-	default:
+	case !hangsOnEvents(c.Name):
 		return nil
 	}
 	var old jetstream.Stream
@@ -145,7 +144,7 @@ func (b *Bus) keep(ctx context.Context, c *jetstream.StreamConfig, asked Limits)
 	case err != nil:
 		return fmt.Errorf("look up stream %s: %w", c.Name, err)
 	}
-	if c.Name == StreamDecisions || c.Name == StreamSeen { // how it persists cannot be changed, and its size is not its own
+	if hangsOnEvents(c.Name) {
 		c.PersistMode = old.CachedInfo().Config.PersistMode
 		return nil
 	}

@@ -70,7 +70,7 @@ func (b *Bus) drift(ctx context.Context, want jetstream.StreamConfig, only ...st
 		for _, own := range []string{"max_bytes", "max_age", "num_replicas", "metadata"} {
 			delete(should, own)
 		}
-		if want.Name == StreamDecisions || want.Name == StreamSeen { // it follows from where the stream was made
+		if hangsOnEvents(want.Name) {
 			delete(should, "persist_mode")
 		}
 		only = slices.Sorted(maps.Keys(should))

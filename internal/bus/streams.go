@@ -356,6 +356,10 @@ func decisionsStream(l Limits) jetstream.StreamConfig {
 	}
 }
 
+// hangsOnEvents tells whether a stream's size follows from that of EVENTS, and how it
+// persists from where it was made, which cannot be changed.
+func hangsOnEvents(stream string) bool { return stream == StreamDecisions || stream == StreamSeen }
+
 func seenStream(l Limits) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              StreamSeen,

@@ -92,3 +92,11 @@ type RuleFired struct {
 	Published []string  `json:"published,omitempty"`
 	At        time.Time `json:"at"`
 }
+
+// JobTypes returns the types of events about jobs, in an order of its own.
+func JobTypes() []string {
+	return []string{
+		TypeJobQueued, TypeJobStarted, TypeJobSucceeded, TypeJobFailed, TypeJobCancelled, TypeJobTimedOut, TypeJobSkipped,
+		TypeJobLost, TypeJobDead,
+	}
+}

@@ -45,7 +45,7 @@ func New(b *bus.Bus, log *slog.Logger) *Follower {
 	f := &Follower{bus: b, log: log, save: saveEvery, retry: retryAfter, wants: make(map[string]func(string) bool)}
 	f.feeds = []*feed{
 		newFeed(f, bus.StreamRuns, bus.AllStates, bus.KeyJobEvents, func() teller { return &jobs{bus: b, log: log, known: make(map[string]seen)} },
-			append(slices.Clone(jobTypes()), events.TypeRuleFired)...),
+			append(events.JobTypes(), events.TypeRuleFired)...),
 		newFeed(f, bus.StreamDecisions, bus.AllDecisions, bus.KeyRuleEvents, func() teller { return decisions{log} }, events.TypeRuleFired),
 	}
 	return f

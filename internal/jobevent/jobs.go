@@ -111,14 +111,6 @@ func stepOf(s queue.State) (_ step, ok bool) {
 	return step{typ, string(s)}, typ != ""
 }
 
-// jobTypes are the types of events about jobs.
-func jobTypes() []string {
-	return []string{
-		events.TypeJobQueued, events.TypeJobStarted, events.TypeJobSucceeded, events.TypeJobFailed, events.TypeJobCancelled,
-		events.TypeJobTimedOut, events.TypeJobSkipped, events.TypeJobLost, events.TypeJobDead,
-	}
-}
-
 // steps returns what happened to a job between two of its revisions, in order. Where
 // nothing is known of the one before, it returns only what is certain.
 func steps(before *seen, r queue.Record) (out []step) {

@@ -44,7 +44,10 @@ func (g *Graph) Text() string {
 
 // does writes what a rule, or a playbook, does, and where an event of it leads.
 func (g *Graph) does(b *strings.Builder, indent string, e *Edge) {
-	word := map[Verb]string{Runs: "runs", Publishes: "publishes", Notifies: "notifies", Sets: "sets the fact"}[e.Verb]
+	word := string(e.Verb)
+	if e.Verb == Sets {
+		word = "sets the fact"
+	}
 	fmt.Fprintf(b, "%s%s %s%s\n", indent, word, e.To.Name, mark(e))
 	for _, on := range g.sorted(e.To) {
 		if on.Verb == Triggers || on.Verb == Reads {

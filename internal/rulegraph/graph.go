@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
@@ -40,11 +41,12 @@ type Node struct {
 // Verb says what an edge means.
 type Verb string
 
-// The verbs. The last three begin at a rule, but for a playbook that publishes; of
-// reads, the rule is the end.
+// The verbs. They begin at a rule, but for events that trigger, for what a playbook
+// publishes, and for the events that tell of its job; of reads, the rule is the end.
 const (
 	Triggers  Verb = "triggers"
 	Runs      Verb = "runs"
+	Tells     Verb = "is told of as"
 	Publishes Verb = "publishes"
 	Notifies  Verb = "notifies"
 	Sets      Verb = "sets"
@@ -83,6 +85,7 @@ func Build(set *rules.Set, published func(playbook string) []string) *Graph {
 	for _, r := range set.Rules() {
 		b.rule(r)
 	}
+	b.jobs(set)
 	b.connect(set)
 	b.graph.findLoops()
 	return b.graph
@@ -103,7 +106,7 @@ type builder struct {
 	nodes     map[nodeKey]*Node
 	done      map[edgeKey]*Edge
 	published func(string) []string
-	// made are the events that rules and playbooks publish.
+	// made are the events that rules and playbooks publish, or that tell of their jobs.
 	made []*Node
 }
 
@@ -179,9 +182,43 @@ func (b *builder) playbook(rule *Node, name string) {
 func (b *builder) publish(from *Node, typ string) {
 	e := b.node(KindEvent, typ)
 	b.edge(from, Publishes, e)
+	b.make(e)
+}
+
+// make notes that there are such events because of rules.
+func (b *builder) make(e *Node) {
 	if !slices.Contains(b.made, e) {
 		b.made = append(b.made, e)
 	}
+}
+
+// jobs leads the playbooks that rules run to the events that tell of their jobs, as
+// far as a rule is for them and does not ask for the jobs of another one.
+func (b *builder) jobs(all *rules.Set) {
+	for _, r := range all.Rules() {
+		if r.Run == nil {
+			continue
+		}
+		for _, typ := range events.JobTypes() {
+			if slices.ContainsFunc(all.Rules(), func(other *rules.Rule) bool { return hears(other, typ, r.Name) }) {
+				e := b.node(KindEvent, typ)
+				b.edge(b.node(KindPlaybook, r.Run.Playbook), Tells, e)
+				b.make(e)
+			}
+		}
+	}
+}
+
+// hears reports whether r may be for an event of a type that tells of a job of the
+// rule named.
+func hears(r *rules.Rule, typ, name string) bool {
+	return slices.ContainsFunc(r.Clauses, func(c *rules.Clause) bool {
+		if !slices.ContainsFunc(c.On, func(on string) bool { return covers(on, typ) }) {
+			return false
+		}
+		asked, only := jobsOf(c.Condition)
+		return !only || asked == name
+	})
 }
 
 // connect leads events that are published to the rules that are for them, also by a
@@ -240,5 +277,5 @@ func (g *Graph) sorted(from *Node) []*Edge {
 }
 
 func order(v Verb) int {
-	return slices.Index([]Verb{Triggers, Runs, Publishes, Notifies, Sets, Reads}, v)
+	return slices.Index([]Verb{Triggers, Runs, Tells, Publishes, Notifies, Sets, Reads}, v)
 }

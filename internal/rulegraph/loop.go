@@ -8,7 +8,7 @@ import (
 // leads reports whether an edge passes on what happens: facts start no rule, and
 // rules that are off do nothing.
 func (e *Edge) leads() bool {
-	return e.From.Off == "" && e.To.Off == "" && (e.Verb == Triggers || e.Verb == Runs || e.Verb == Publishes)
+	return e.From.Off == "" && e.To.Off == "" && (e.Verb == Triggers || e.Verb == Runs || e.Verb == Publishes || e.Verb == Tells)
 }
 
 // findLoops marks the edges that are part of a circle, and notes for each group of

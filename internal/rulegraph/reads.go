@@ -62,6 +62,16 @@ func pathPattern() *regexp.Regexp {
 	return regexp.MustCompile(`\bevents?(?:\.[a-z][a-z0-9_]*)?\.(?:subject|(?:data|ext)(?:\??\.[A-Za-z_][A-Za-z0-9_]*)+)`)
 }
 
+// jobsOf returns the name of the rule of whose jobs a condition asks, if it is only
+// met by those: one of several demands, none of which is a choice.
+func jobsOf(condition string) (rule string, only bool) {
+	m := regexp.MustCompile(`^\s*event\.data\.rule\s*==\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*(?:&&|and\b|$)`).FindStringSubmatch(condition)
+	if m == nil || regexp.MustCompile(`\|\||\bor\b|\?`).MatchString(condition) {
+		return "", false
+	}
+	return m[1] + m[2], true
+}
+
 // quotedFact finds kv["a"], where the quotes matter; plainFact finds kv.a, and a key
 // that is worked out.
 func quotedFact() *regexp.Regexp {

@@ -108,6 +108,25 @@ func TestLoops(t *testing.T) {
 		"a shadow":      {[]string{rule("a", "x.a", "x.b", ""), rule("b", "x.b", "x.a", ", shadow: true")}, nil},
 		"through facts": {[]string{"  - {name: a, on: x.a, condition: kv.n > 1, set: {n: 1}}\n"}, nil},
 		"by a playbook": {[]string{"  - {name: a, on: com.acme.*, run: {playbook: deploy.yml}}\n"}, []string{"a -> deploy.yml -> com.acme.deployed -> a"}},
+		"by its jobs": {
+			[]string{"  - {name: a, on: dev.jet-bus.job.failed.v1, condition: event.data.rule != \"b\", run: {playbook: p.yml}}\n"},
+			[]string{"a -> p.yml -> dev.jet-bus.job.failed.v1 -> a"},
+		},
+		"by jobs of all kinds": {
+			[]string{"  - {name: a, on: dev.jet-bus.job.*, run: {playbook: p.yml}}\n"},
+			[]string{"a -> p.yml -> dev.jet-bus.job.queued.v1 -> a"},
+		},
+		"by the jobs of another": {
+			[]string{
+				"  - {name: a, on: x.a, run: {playbook: a.yml}}\n",
+				"  - {name: b, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"a\" && event.data.attempt > 1, run: {playbook: b.yml}}\n",
+			},
+			nil,
+		},
+		"by jobs of a choice": {
+			[]string{"  - {name: b, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"a\" or true, run: {playbook: b.yml}}\n"},
+			[]string{"b -> b.yml -> dev.jet-bus.job.failed.v1 -> b"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,7 @@ type fileDoc struct {
 }
 
 type doc struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	On          yaml.Node         `yaml:"on"`
 	Condition   yaml.Node         `yaml:"condition"`
 	URL         string            `yaml:"url"`
@@ -97,42 +97,42 @@ func (d *doc) subscription(f *strictyaml.File, data []byte, name string) (*subsc
 		headers: make(http.Header), parallel: 1,
 	}
 	var errs []error
-	fault := func(err error) { errs = append(errs, d.Pos.Wrap(err)) }
+	fault := func(key string, err error) { errs = append(errs, d.Place(key).Wrap(err)) }
 	var err error
 	s.filter, err = rules.ReadFilter(f, data, &d.On, &d.Condition)
 	if err != nil {
 		errs = append(errs, err)
 	} else {
-		fault(checkTypes(s.filter.On()))
+		fault("on", checkTypes(s.filter.On()))
 	}
-	fault(d.address(s))
+	fault("url", d.address(s))
 	for _, file := range []struct{ key, name string }{
 		{"url_file", d.URLFile}, {"token_file", d.TokenFile}, {"signing_file", d.SigningFile},
 	} {
-		fault(outbound.CheckFile(file.key, file.name))
+		fault(file.key, outbound.CheckFile(file.key, file.name))
 	}
 	for _, key := range slices.Sorted(maps.Keys(d.Headers)) {
 		if err := checkHeader(key, d.Headers[key]); err != nil {
-			fault(err)
+			fault("headers", err)
 			continue
 		}
 		s.headers.Set(key, d.Headers[key])
 	}
 	s.timeout, err = strictyaml.Span("timeout", d.Timeout, minTimeout, maxTimeout, defaultTimeout)
-	fault(err)
+	fault("timeout", err)
 	s.tryFor, err = strictyaml.Span("try_for", d.TryFor, minTryFor, maxTryFor, defaultTryFor)
-	fault(err)
+	fault("try_for", err)
 	if !slices.Contains([]mode{structured, binary, batch}, s.mode) {
-		fault(fmt.Errorf("mode must be structured, binary or batch, not %q", s.mode))
+		fault("mode", fmt.Errorf("mode must be structured, binary or batch, not %q", s.mode))
 	}
 	if d.Parallel != nil {
 		s.parallel = *d.Parallel
 	}
 	switch {
 	case s.parallel < 1 || s.parallel > maxParallel:
-		fault(fmt.Errorf("parallel must be 1 to %d, not %d", maxParallel, s.parallel))
+		fault("parallel", fmt.Errorf("parallel must be 1 to %d, not %d", maxParallel, s.parallel))
 	case s.parallel > 1 && s.mode == batch:
-		fault(errors.New("parallel is for single events; batches go one after the other"))
+		fault("parallel", errors.New("parallel is for single events; batches go one after the other"))
 	}
 	return s, errors.Join(errs...)
 }

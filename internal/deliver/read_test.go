@@ -80,7 +80,7 @@ func TestReadFaults(t *testing.T) {
 		"name":            {"subscriptions: {Aa: {" + good + "}}", `subscription "Aa": a name has lower-case`},
 		"no url":          {sub("mode: binary"), "2:6: a subscription needs either a url or a url_file"},
 		"two urls":        {sub(good + "url_file: /x"), "either a url or a url_file"},
-		"scheme":          {sub(`url: "ftp://h.example.com/s3cret"`), "2:6: the url is not one such as"},
+		"scheme":          {sub(`url: "ftp://h.example.com/s3cret"`), "2:12: the url is not one such as"},
 		"userinfo":        {sub(`url: "https://u:s3cret@h.example.com"`), "the url has a user or password"},
 		"token in http":   {sub(`url: "http://h.example.com", token_file: /t`), "sent in the clear"},
 		"signed in http":  {sub(`url: "http://h.example.com", signing_file: /t`), "sent in the clear"},
@@ -100,7 +100,7 @@ func TestReadFaults(t *testing.T) {
 		"type":            {sub(good + "on: 'com.*.push'"), `2:48: on: "com.*.push" is not an event type`},
 		"condition":       {sub(good + "condition: kv.x == 1"), "2:55: kv is not there in a condition"},
 		"too many":        {many, "101 subscriptions are too many"},
-		"another's fault": {sub(good+"mode: xml") + "  b: {url: 1}\n", "3:6: the url is not one such as"},
+		"another's fault": {sub(good+"mode: xml") + "  b: {url: 1}\n", "3:12: the url is not one such as"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

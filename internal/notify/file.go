@@ -28,7 +28,7 @@ type targetDoc struct {
 }
 
 type webhookDoc struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	URL       string            `yaml:"url"`
 	URLFile   string            `yaml:"url_file"`
 	Method    string            `yaml:"method"`
@@ -39,7 +39,7 @@ type webhookDoc struct {
 }
 
 type emailDoc struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	To           []string       `yaml:"to,required"`
 	From         string         `yaml:"from,required"`
 	Server       string         `yaml:"server,required"`
@@ -56,11 +56,11 @@ func (d targetDoc) target(name string) (*target, error) {
 	case (d.Webhook == nil) == (d.Email == nil):
 		return nil, d.Errorf("target %s: must be either a webhook or an email", name)
 	case d.Webhook != nil:
-		t.timeout, err = timeout(d.Webhook.Pos, d.Webhook.Timeout, webhookTimeout)
+		t.timeout, err = timeout(d.Webhook.Place("timeout"), d.Webhook.Timeout, webhookTimeout)
 		t.webhook = &webhook{target: name}
 		return t, errors.Join(err, d.Webhook.fill(t.webhook))
 	default:
-		t.timeout, err = timeout(d.Email.Pos, d.Email.Timeout, emailTimeout)
+		t.timeout, err = timeout(d.Email.Place("timeout"), d.Email.Timeout, emailTimeout)
 		t.email = &email{}
 		return t, errors.Join(err, d.Email.fill(t.email))
 	}
@@ -83,21 +83,19 @@ func (d webhookDoc) fill(w *webhook) error {
 		errs = append(errs, d.Errorf("a webhook needs either a url or a url_file"))
 	} else if d.URL != "" {
 		u, err := outbound.ParseURL(d.URL, d.TokenFile != "")
-		if err != nil {
-			errs = append(errs, d.Pos.Wrap(err))
-		}
+		errs = append(errs, d.Place("url").Wrap(err))
 		w.to.URL = u
 	}
-	errs = append(errs, d.Pos.Wrap(outbound.CheckFile("url_file", d.URLFile)), d.Pos.Wrap(outbound.CheckFile("token_file", d.TokenFile)))
+	errs = append(errs, d.Place("url_file").Wrap(outbound.CheckFile("url_file", d.URLFile)), d.Place("token_file").Wrap(outbound.CheckFile("token_file", d.TokenFile)))
 	if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, w.method) {
-		errs = append(errs, d.Errorf("method must be POST, PUT or PATCH, not %q", w.method))
+		errs = append(errs, d.Place("method").Errorf("method must be POST, PUT or PATCH, not %q", w.method))
 	}
 	if !slices.Contains([]body{bodyJSON, bodySlack, bodyText}, w.body) {
-		errs = append(errs, d.Errorf("body must be json, slack or text, not %q", w.body))
+		errs = append(errs, d.Place("body").Errorf("body must be json, slack or text, not %q", w.body))
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
 		if err := outbound.CheckHeader(name, d.Headers[name], headerID); err != nil {
-			errs = append(errs, d.Pos.Wrap(err))
+			errs = append(errs, d.Place("headers").Wrap(err))
 			continue
 		}
 		w.headers.Set(name, d.Headers[name])
@@ -113,40 +111,40 @@ func (d emailDoc) fill(e *email) error {
 	e.tls = tlsMode(cmp.Or(d.TLS, string(startTLS)))
 	from, err := mailbox(d.From)
 	if err != nil {
-		errs = append(errs, d.Errorf("from: %w", err))
+		errs = append(errs, d.Place("from").Errorf("from: %w", err))
 	}
 	e.from = from
 	for _, s := range d.To {
 		to, err := mailbox(s)
 		if err != nil {
-			errs = append(errs, d.Errorf("to: %w", err))
+			errs = append(errs, d.Place("to").Errorf("to: %w", err))
 		}
 		e.to = append(e.to, to)
 	}
 	if n := len(d.To); n == 0 || n > maxRecipients {
-		errs = append(errs, d.Errorf("to must name 1 to %d addresses, not %d", maxRecipients, n))
+		errs = append(errs, d.Place("to").Errorf("to must name 1 to %d addresses, not %d", maxRecipients, n))
 	}
 	host, port, err := net.SplitHostPort(d.Server)
 	if err != nil || host == "" || port == "" {
-		errs = append(errs, d.Errorf("server must be HOST:PORT, such as smtp.example.com:587, not %q", d.Server))
+		errs = append(errs, d.Place("server").Errorf("server must be HOST:PORT, such as smtp.example.com:587, not %q", d.Server))
 	}
 	e.server, e.host = d.Server, host
 	switch e.tls {
 	case startTLS, implicitTLS:
 	case noTLS:
 		if d.User != "" && !outbound.Loopback(host) {
-			errs = append(errs, d.Errorf("tls: none would send the password in the clear; use starttls or implicit, or leave out user"))
+			errs = append(errs, d.Place("tls").Errorf("tls: none would send the password in the clear; use starttls or implicit, or leave out user"))
 		}
 	default:
-		errs = append(errs, d.Errorf("tls must be starttls, implicit or none, not %q", d.TLS))
+		errs = append(errs, d.Place("tls").Errorf("tls must be starttls, implicit or none, not %q", d.TLS))
 	}
 	if (d.User == "") != (d.PasswordFile == "") {
-		errs = append(errs, d.Errorf("user and password_file go together"))
+		errs = append(errs, d.Place("user").Errorf("user and password_file go together"))
 	}
 	if strings.ContainsFunc(d.User, notInLine) {
-		errs = append(errs, d.Errorf("user must be printable ASCII"))
+		errs = append(errs, d.Place("user").Errorf("user must be printable ASCII"))
 	}
-	return errors.Join(append(errs, d.Pos.Wrap(outbound.CheckFile("password_file", d.PasswordFile)))...)
+	return errors.Join(append(errs, d.Place("password_file").Wrap(outbound.CheckFile("password_file", d.PasswordFile)))...)
 }
 
 func mailbox(s string) (*mail.Address, error) {

@@ -71,7 +71,7 @@ func TestReadFaults(t *testing.T) {
 		"name":          {"targets: {Ops: {webhook: {" + good + "}}}", `target "Ops": a name has lower-case`},
 		"no url":        {hook("method: POST"), "3:14: a webhook needs either a url or a url_file"},
 		"two urls":      {hook(good + "url_file: /x"), "either a url or a url_file"},
-		"scheme":        {hook(`url: "ftp://h.example.com/s3cret"`), "3:14: the url is not one such as"},
+		"scheme":        {hook(`url: "ftp://h.example.com/s3cret"`), "3:20: the url is not one such as"},
 		"not a url":     {hook(`url: "https://h.example.com:s3cret/x"`), "the url is not one such as"},
 		"userinfo":      {hook(`url: "https://u:s3cret@h.example.com"`), "the url has a user or password"},
 		"token in http": {hook(`url: "http://h.example.com", token_file: /t`), "sent in the clear"},

@@ -22,6 +22,7 @@ var (
 	typeUnmarshaler = reflect.TypeFor[Unmarshaler]()
 	typeNode        = reflect.TypeFor[yaml.Node]()
 	typePos         = reflect.TypeFor[Pos]()
+	typeKeyed       = reflect.TypeFor[Keyed]()
 	typeDuration    = reflect.TypeFor[time.Duration]()
 )
 
@@ -287,6 +288,9 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 		d.errorf(n, key, "must be a mapping, not %s", kindName(n))
 		return
 	}
+	if kf := v.FieldByName("Keyed"); kf.IsValid() && kf.Type() == typeKeyed {
+		kf.Set(reflect.ValueOf(d.keyed(n)))
+	}
 	known := fields(v.Type(), nil)
 	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -304,6 +308,14 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 			d.errorf(n, "", "missing key %q", f.key)
 		}
 	}
+}
+
+func (d *decoder) keyed(n *yaml.Node) Keyed {
+	k := Keyed{Pos: d.f.Pos(n), values: make(map[string]Pos, len(n.Content)/2)}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k.values[n.Content[i].Value] = d.f.Pos(n.Content[i+1])
+	}
+	return k
 }
 
 func names(fields []field) []string {

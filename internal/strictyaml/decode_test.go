@@ -221,3 +221,32 @@ func TestRatioIsFinite(t *testing.T) {
 		t.Errorf("ratio = %v, %v, want an error", v.Ratio, err)
 	}
 }
+
+// A struct that asks for it knows where the values of its keys stand.
+func TestKeyed(t *testing.T) {
+	t.Parallel()
+	var got struct {
+		Keyed
+		Name string `yaml:"name"`
+		Of   struct {
+			Keyed
+			A []string `yaml:"a"`
+			B string   `yaml:"b"`
+		} `yaml:"of"`
+	}
+	f, err := Parse("f.yml", []byte("of:\n  a:\n  - x\nname:  y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Decode(f.Root, &got); err != nil {
+		t.Fatal(err)
+	}
+	for want, at := range map[string]Pos{
+		"f.yml:4:8": got.Place("name"), "f.yml:2:3": got.Place("of"), "f.yml:1:1": got.Pos,
+		"f.yml:3:3": got.Of.Place("a"), "f.yml:2:3 ": got.Of.Place("b"),
+	} {
+		if at.String() != strings.TrimSpace(want) {
+			t.Errorf("at %s, want %s", at, want)
+		}
+	}
+}

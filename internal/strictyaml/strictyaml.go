@@ -51,6 +51,22 @@ func (p Pos) Wrap(err error) error {
 	return &Error{Pos: p, Err: err}
 }
 
+// Keyed is the place of a mapping, and of what its keys have. A struct that embeds it
+// is told where it stands by [File.Decode], as one with a [Pos] is.
+type Keyed struct {
+	Pos
+	values map[string]Pos
+}
+
+// Place returns the place of the value that key has, or that of the mapping if it does
+// not have the key.
+func (k Keyed) Place(key string) Pos {
+	if p, ok := k.values[key]; ok {
+		return p
+	}
+	return k.Pos
+}
+
 // Error is one fault in a file.
 type Error struct {
 	Pos

@@ -30,7 +30,7 @@ const (
 
 // Config is the form of a watched directory in sources.yml.
 type Config struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	// Directory is an absolute path on the machine of jet-bus.
 	Directory string `yaml:"directory,required"`
 	// Match is a pattern for the names of files, as path.Match has it; all if it is empty.
@@ -54,28 +54,28 @@ func (c Config) Source() (source.Source, error) {
 		path: filepath.Clean(c.Directory), match: c.Match, recursive: c.Recursive, content: c.Content, existing: c.Existing,
 	}
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, c.Errorf(format, args...)) }
+	fault := func(key, format string, args ...any) { errs = append(errs, c.Place(key).Errorf(format, args...)) }
 	if !filepath.IsAbs(c.Directory) || told(c.Directory) != nil {
-		fault("directory must be an absolute path, not %q", c.Directory)
+		fault("directory", "directory must be an absolute path, not %q", c.Directory)
 	}
 	if _, err := path.Match(c.Match, ""); err != nil {
-		fault("match: %q is no pattern such as *.json", c.Match)
+		fault("match", "match: %q is no pattern such as *.json", c.Match)
 	}
 	if strings.Contains(c.Match, "/") {
-		fault("match: %q has a slash; it is compared with names alone", c.Match)
+		fault("match", "match: %q has a slash; it is compared with names alone", c.Match)
 	}
 	var err error
 	if d.every, err = strictyaml.Span("every", c.Every, leastEvery, mostEvery, defaultEvery); err != nil {
-		fault("%w", err)
+		fault("every", "%w", err)
 	}
 	if d.settle, err = strictyaml.Span("settle", c.Settle, 0, mostSettle, defaultSettle); err != nil {
-		fault("%w", err)
+		fault("settle", "%w", err)
 	}
 	if d.content == "" {
 		d.content = contentNone
 	}
 	if !slices.Contains([]string{contentNone, contentText, contentJSON}, d.content) {
-		fault("content must be none, text or json, not %q", c.Content)
+		fault("content", "content must be none, text or json, not %q", c.Content)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -537,14 +537,14 @@ func TestRefused(t *testing.T) {
 func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ dir, more, want string }{
-		{"srv", "", "sources.yml:1:1: directory must be an absolute path"},
+		{"srv", "", "sources.yml:1:12: directory must be an absolute path"},
 		{"''", "", "directory must be an absolute path"},
 		{`"/a\nb"`, "", "directory must be an absolute path"},
 		{"/srv", "match: '[a'", `match: "[a" is no pattern`},
 		{"/srv", "match: a/*", "has a slash"},
 		{"/srv", "every: 10ms", "every must be 1s to 24h0m0s, not 10ms"},
 		{"/srv", "settle: 2h", "settle must be 0s to 1h0m0s, not 2h0m0s"},
-		{"/srv", "content: xml", `content must be none, text or json, not "xml"`},
+		{"/srv", "content: xml", `sources.yml:2:10: content must be none, text or json, not "xml"`},
 		{"srv", "content: xml\nmatch: '['", "match:"},
 		{"/srv", "setle: 2s", `did you mean "settle"?`},
 	} {

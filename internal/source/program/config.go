@@ -30,7 +30,7 @@ const (
 
 // Config is what a source of kind exec has in sources.yml.
 type Config struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	// Command is the program's absolute path and its arguments. No shell reads them.
 	Command []string `yaml:"command,required"`
 	// Environment is added to the program's environment, or replaces what is there.
@@ -55,20 +55,20 @@ func (c Config) Source() (source.Source, error) {
 	}
 	errs := []error{c.checkCommand(), c.checkEnvironment()}
 	if !filepath.IsAbs(s.directory) || strings.ContainsRune(s.directory, 0) {
-		errs = append(errs, c.Errorf("directory must be an absolute path, not %q", s.directory))
+		errs = append(errs, c.Place("directory").Errorf("directory must be an absolute path, not %q", s.directory))
 	}
 	if events.OwnType(c.Type) {
-		errs = append(errs, c.Errorf("type %s is reserved for jet-bus itself", c.Type))
+		errs = append(errs, c.Place("type").Errorf("type %s is reserved for jet-bus itself", c.Type))
 	} else if c.Type != "" {
 		if _, err := events.New("/", c.Type, nil); err != nil {
-			errs = append(errs, c.Errorf("type: %w", err))
+			errs = append(errs, c.Place("type").Errorf("type: %w", err))
 		}
 	}
 	var err error
 	s.stopAfter, err = strictyaml.Span("stop_after", c.StopAfter, minStopAfter, maxStopAfter, defaultStopAfter)
-	errs = append(errs, c.Pos.Wrap(err))
+	errs = append(errs, c.Place("stop_after").Wrap(err))
 	s.restartAfter, err = strictyaml.Span("restart_after", c.RestartAfter, minRestart, maxRestart, 0)
-	errs = append(errs, c.Pos.Wrap(err))
+	errs = append(errs, c.Place("restart_after").Wrap(err))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -77,21 +77,21 @@ func (c Config) Source() (source.Source, error) {
 
 func (c Config) checkCommand() error {
 	if len(c.Command) == 0 {
-		return c.Errorf("command must name a program, as a list of its path and arguments")
+		return c.Place("command").Errorf("command must name a program, as a list of its path and arguments")
 	}
 	size := 0
 	for _, arg := range c.Command {
 		size += len(arg)
 		if strings.ContainsRune(arg, 0) {
-			return c.Errorf("command: an argument has a zero byte")
+			return c.Place("command").Errorf("command: an argument has a zero byte")
 		}
 	}
 	switch path := c.Command[0]; {
 	case !filepath.IsAbs(path):
-		return c.Errorf("command must begin with the absolute path of a program on jet-bus's machine, not %q; no shell reads it, "+
+		return c.Place("command").Errorf("command must begin with the absolute path of a program on jet-bus's machine, not %q; no shell reads it, "+
 			"and no PATH is searched", path)
 	case len(c.Command) > maxArguments || size > maxCommandSize:
-		return c.Errorf("command has %d arguments of %d bytes; at most %d, and %d bytes", len(c.Command), size, maxArguments, maxCommandSize)
+		return c.Place("command").Errorf("command has %d arguments of %d bytes; at most %d, and %d bytes", len(c.Command), size, maxArguments, maxCommandSize)
 	}
 	return nil
 }
@@ -102,11 +102,11 @@ func (c Config) checkEnvironment() error {
 	for _, key := range slices.Sorted(maps.Keys(c.Environment)) {
 		switch value := c.Environment[key]; {
 		case !name.MatchString(key):
-			errs = append(errs, c.Errorf("environment: %q is no name of a variable: letters, digits and _", key))
+			errs = append(errs, c.Place("environment").Errorf("environment: %q is no name of a variable: letters, digits and _", key))
 		case key == varSource || key == varLastEventID:
-			errs = append(errs, c.Errorf("environment: %s is set by jet-bus itself", key))
+			errs = append(errs, c.Place("environment").Errorf("environment: %s is set by jet-bus itself", key))
 		case strings.ContainsRune(value, 0) || len(value) > maxCommandSize:
-			errs = append(errs, c.Errorf("environment: the value of %s has a zero byte, or more than %d bytes", key, maxCommandSize))
+			errs = append(errs, c.Place("environment").Errorf("environment: the value of %s has a zero byte, or more than %d bytes", key, maxCommandSize))
 		}
 	}
 	return errors.Join(errs...)

@@ -50,14 +50,14 @@ func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		`{}`:                                            `sources.yml:1:1: missing key "command"`,
-		`command: []`:                                   "1:1: command must name a program",
+		`command: []`:                                   "1:10: command must name a program",
 		`command: x`:                                    "command: must be a list",
 		`command: [watch, --json]`:                      `absolute path of a program on jet-bus's machine, not "watch"; no shell reads it`,
 		`command: ["/bin/x", "a\0"]`:                    "an argument has a zero byte",
 		`{command: [/x], directory: tmp}`:               `directory must be an absolute path, not "tmp"`,
 		`{command: [/x], type: dev.jet-bus.x}`:          "type dev.jet-bus.x is reserved",
 		`{command: [/x], type: "a\nb"}`:                 "control character",
-		`{command: [/x], stop_after: 1ms}`:              "stop_after must be 1s to 5m0s, not 1ms",
+		`{command: [/x], stop_after: 1ms}`:              "1:29: stop_after must be 1s to 5m0s, not 1ms",
 		`{command: [/x], restart_after: 0s}`:            "restart_after must be 1s to 720h0m0s, not 0s",
 		`{command: [/x], environment: {A-B: c}}`:        `environment: "A-B" is no name of a variable`,
 		`{command: [/x], environment: {JET_SOURCE: c}}`: "JET_SOURCE is set by jet-bus itself",

@@ -24,7 +24,7 @@ const (
 
 // Config is the form of a source of this kind in sources.yml, under the key releases.
 type Config struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	// Provider is github (when it is not given), gitea, forgejo or gitlab.
 	Provider string `yaml:"provider"`
 	// Repository is owner/name; of GitLab, groups may be nested.
@@ -69,22 +69,22 @@ func (c Config) Source() (source.Source, error) {
 		w.sites = releases.NewSites()
 	}
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, c.Errorf(format, args...)) }
+	fault := func(key, format string, args ...any) { errs = append(errs, c.Place(key).Errorf(format, args...)) }
 	w.repo = c.site(fault)
 	var err error
 	if w.every, err = strictyaml.Span("every", c.Every, everyLeast, everyMost, everyDefault); err != nil {
-		fault("%w", err)
+		fault("every", "%w", err)
 	}
 	w.filter = c.filters(fault)
 	if c.Since != "" {
 		t, err := time.Parse(time.RFC3339, c.Since)
 		if err != nil {
-			fault("since must be a time such as 2026-11-01T00:00:00Z, not %q", c.Since)
+			fault("since", "since must be a time such as 2026-11-01T00:00:00Z, not %q", c.Since)
 		}
 		w.since = t
 	}
 	if err := outbound.CheckFile("token_file", c.TokenFile); err != nil {
-		fault("%w", err)
+		fault("token_file", "%w", err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -93,17 +93,17 @@ func (c Config) Source() (source.Source, error) {
 }
 
 // site reads where to ask.
-func (c Config) site(fault func(string, ...any)) releases.Repository {
+func (c Config) site(fault func(key, format string, args ...any)) releases.Repository {
 	r := releases.Repository{Provider: c.Provider, Name: c.Repository, TokenKey: "token_file", ETags: c.CacheETags}
 	base, ok := releases.PublicSite(c.Provider)
 	if !ok {
-		fault("provider must be github, gitea, forgejo or gitlab, not %q", c.Provider)
+		fault("provider", "provider must be github, gitea, forgejo or gitlab, not %q", c.Provider)
 	}
 	if r.Provider == "" {
 		r.Provider = releases.GitHub
 	}
 	if ok && !releases.ValidName(r.Provider, c.Repository) {
-		fault("repository must be owner/name, not %q", c.Repository)
+		fault("repository", "repository must be owner/name, not %q", c.Repository)
 	}
 	r.Base = base
 	if c.BaseURL == "" {
@@ -113,33 +113,33 @@ func (c Config) site(fault func(string, ...any)) releases.Repository {
 	u, err := url.Parse(c.BaseURL)
 	switch {
 	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
-		fault("base_url must begin with http:// or https://, name a host and hold no password") // not shown: it may hold one
+		fault("base_url", "base_url must begin with http:// or https://, name a host and hold no password") // not shown: it may hold one
 	case r.Provider == releases.GitHub && strings.EqualFold(u.Hostname(), "github.com"):
-		fault("base_url is the address of the API; leave it out for github.com")
+		fault("base_url", "base_url is the address of the API; leave it out for github.com")
 	case u.Scheme == "http" && c.TokenFile != "" && !outbound.Loopback(u.Hostname()):
-		fault("base_url must begin with https, or the token would be sent in the clear")
+		fault("base_url", "base_url must begin with https, or the token would be sent in the clear")
 	}
 	return r
 }
 
-func (c Config) filters(fault func(string, ...any)) filter {
+func (c Config) filters(fault func(key, format string, args ...any)) filter {
 	f := filter{tag: c.Tag, asset: c.Asset, minAge: c.MinAge}
 	var err error
 	if f.channel, err = releases.ParseChannel(c.Channel); err != nil {
-		fault("%w", err)
+		fault("channel", "%w", err)
 	}
 	if c.Version != "" {
 		if f.versions, err = f.channel.Range(c.Version); err != nil {
-			fault(`version must be a range such as ">=2, <3", not %q`, c.Version)
+			fault("version", `version must be a range such as ">=2, <3", not %q`, c.Version)
 		}
 	}
 	for _, p := range []struct{ key, pattern string }{{"tag", c.Tag}, {"asset", c.Asset}} {
 		if _, err := path.Match(p.pattern, ""); err != nil {
-			fault("%s: %q is no pattern of names", p.key, p.pattern)
+			fault(p.key, "%s: %q is no pattern of names", p.key, p.pattern)
 		}
 	}
 	if c.MinAge > maxAge {
-		fault("min_age must be %d days at most, not %s", maxAge/(24*time.Hour), c.MinAge)
+		fault("min_age", "min_age must be %d days at most, not %s", maxAge/(24*time.Hour), c.MinAge)
 	}
 	f.text = fmt.Sprintf("%s %q %q", f.channel, c.Version, c.Tag)
 	return f

@@ -50,7 +50,7 @@ func TestConfigFaults(t *testing.T) {
 	for text, want := range map[string]string{
 		"{provider: github}":                                                            `sources.yml:1:1: missing key "repository"`,
 		"{repository: acme/app, branch: main}":                                          `unknown key "branch"`,
-		"{repository: acme/app, provider: svn}":                                         `sources.yml:1:1: provider must be github, gitea, forgejo or gitlab, not "svn"`,
+		"{repository: acme/app, provider: svn}":                                         `sources.yml:1:34: provider must be github, gitea, forgejo or gitlab, not "svn"`,
 		"{repository: app}":                                                             `repository must be owner/name, not "app"`,
 		"{repository: a/b/c}":                                                           `repository must be owner/name, not "a/b/c"`,
 		"{repository: 'a/b c'}":                                                         `repository must be owner/name`,
@@ -63,7 +63,7 @@ func TestConfigFaults(t *testing.T) {
 		"{repository: acme/app, every: 0s}":                                             "every must be 10s",
 		"{repository: acme/app, channel: beta}":                                         `channel must be latest, stable, prerelease, unstable or any, not "beta"`,
 		"{repository: acme/app, version: v2 or so}":                                     `version must be a range such as ">=2, <3", not "v2 or so"`,
-		"{repository: acme/app, tag: 'v['}":                                             `tag: "v[" is no pattern`,
+		"{repository: acme/app, tag: 'v['}":                                             `1:29: tag: "v[" is no pattern`,
 		"{repository: acme/app, asset: 'a['}":                                           `asset: "a[" is no pattern`,
 		"{repository: acme/app, min_age: 9000h}":                                        "min_age must be 365 days at most",
 		"{repository: acme/app, since: yesterday}":                                      `since must be a time such as 2026-11-01T00:00:00Z, not "yesterday"`,

@@ -33,7 +33,7 @@ const (
 
 // Config is the form of a schedule in sources.yml.
 type Config struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	// Cron, Every and At say when; it is one of them. Cron has five fields, or one of
 	// the short names such as @daily. Every is whole seconds, counted since 1970.
 	Cron  string         `yaml:"cron"`
@@ -91,29 +91,29 @@ func (c Config) Source() (source.Source, error) {
 		s.missed = missedLast
 	}
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, c.Errorf(format, args...)) }
+	fault := func(key, format string, args ...any) { errs = append(errs, c.Place(key).Errorf(format, args...)) }
 
 	if err := c.fillTimes(s); err != nil {
 		errs = append(errs, err)
 	}
 	if !slices.Contains([]string{missedSkip, missedLast, missedAll}, s.missed) {
-		fault("missed must be skip, last or all, not %q", c.Missed)
+		fault("missed", "missed must be skip, last or all, not %q", c.Missed)
 	}
 	if c.Jitter < 0 || c.Jitter > mostJitter {
-		fault("jitter must be at most %s, not %s", mostJitter, c.Jitter)
+		fault("jitter", "jitter must be at most %s, not %s", mostJitter, c.Jitter)
 	}
 	if events.OwnType(c.Type) {
-		fault("type: %s is one of jet-bus's own; leave type out to have %s", c.Type, events.TypeScheduleDue)
-	} else if err := checkAttributes(c.Type, c.Subject); err != nil {
-		fault("%w", err)
+		fault("type", "type: %s is one of jet-bus's own; leave type out to have %s", c.Type, events.TypeScheduleDue)
+	} else if key, err := checkAttributes(c.Type, c.Subject); err != nil {
+		fault(key, "%s: %w", key, err)
 	}
 	if c.Data != nil {
 		data, err := json.Marshal(c.Data)
 		switch {
 		case err != nil:
-			fault("data cannot be JSON: %w", err)
+			fault("data", "data cannot be JSON: %w", err)
 		case len(data) > mostData:
-			fault("data takes %d bytes of JSON; at most %d fit", len(data), mostData)
+			fault("data", "data takes %d bytes of JSON; at most %d fit", len(data), mostData)
 		}
 		s.data = data
 	}
@@ -135,23 +135,23 @@ func (c Config) fillTimes(s *schedule) error {
 		return c.Errorf("a schedule needs one of cron, every and at")
 	}
 	if c.Zone != "" && c.Cron == "" {
-		return c.Errorf("zone says in which zone cron is meant; it says nothing without cron")
+		return c.Place("zone").Errorf("zone says in which zone cron is meant; it says nothing without cron")
 	}
 	switch {
 	case c.Cron != "":
 		zone, err := loadZone(c.Zone)
 		if err != nil {
-			return c.Errorf("zone: %w", err)
+			return c.Place("zone").Errorf("zone: %w", err)
 		}
 		times, err := parseCron(c.Cron, zone)
 		if err != nil {
-			return c.Errorf("cron: %w", err)
+			return c.Place("cron").Errorf("cron: %w", err)
 		}
 		s.times = times
 		s.spec = "cron " + strings.Join(strings.Fields(strings.ToLower(c.Cron)), " ") + " " + zone.String()
 	case c.Every != nil:
 		if *c.Every < leastEvery || *c.Every%time.Second != 0 {
-			return c.Errorf("every must be whole seconds, at least one, not %s", *c.Every)
+			return c.Place("every").Errorf("every must be whole seconds, at least one, not %s", *c.Every)
 		}
 		s.times, s.spec = every(*c.Every), "every "+c.Every.String()
 	default:
@@ -174,20 +174,20 @@ func loadZone(name string) (*time.Location, error) {
 }
 
 // checkAttributes reports what keeps an event from having the type and the subject.
-func checkAttributes(typ, subject string) error {
+func checkAttributes(typ, subject string) (key string, err error) {
 	if typ == "" {
 		typ = events.TypeScheduleDue
 	}
 	e, err := events.New(source.Of("name"), typ, nil)
 	if err != nil {
-		return fmt.Errorf("type: %w", err)
+		return "type", err
 	}
 	if subject == "" {
-		return nil
+		return "", nil
 	}
 	e.SetSubject(subject)
 	if err := events.Check(e); err != nil {
-		return fmt.Errorf("subject: %w", err)
+		return "subject", err
 	}
-	return nil
+	return "", nil
 }

@@ -47,7 +47,7 @@ func (s *Servers) UnmarshalNode(f *strictyaml.File, n *yaml.Node) error {
 // Config is what a source of kind nats has in sources.yml. The files are absolute
 // paths on jet-bus's machine, read whenever it connects.
 type Config struct {
-	strictyaml.Pos
+	strictyaml.Keyed
 	// Server is where the other server is: nats://, tls://, ws:// or wss://.
 	Server Servers `yaml:"server"`
 	// CredsFile, TokenFile, or User and PasswordFile say who connects; at most one of
@@ -90,7 +90,7 @@ func (c Config) Source() (source.Source, error) {
 
 func (c Config) checkServers() error {
 	if len(c.Server) == 0 {
-		return c.Errorf("server must name the NATS server of somebody else; on the bus of jet-bus itself CloudEvents are published " +
+		return c.Place("server").Errorf("server must name the NATS server of somebody else; on the bus of jet-bus itself CloudEvents are published " +
 			"directly, on events.ext.<type>, with the credentials of a publisher (jet-bus user add)")
 	}
 	var errs []error
@@ -98,11 +98,11 @@ func (c Config) checkServers() error {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
-			errs = append(errs, c.Errorf("server must be an address such as nats://nats.example.com:4222 or tls://nats.example.com:4222"))
+			errs = append(errs, c.Place("server").Errorf("server must be an address such as nats://nats.example.com:4222 or tls://nats.example.com:4222"))
 		case u.User != nil:
-			errs = append(errs, c.Errorf("server has a user or password in its address; name user and password_file, or token_file, instead"))
+			errs = append(errs, c.Place("server").Errorf("server has a user or password in its address; name user and password_file, or token_file, instead"))
 		case c.secretInClear(u):
-			errs = append(errs, c.Errorf("server %s: a password or token would be sent in the clear; use tls:// or ca_file", u.Host))
+			errs = append(errs, c.Place("server").Errorf("server %s: a password or token would be sent in the clear; use tls:// or ca_file", u.Host))
 		}
 	}
 	return errors.Join(errs...)
@@ -120,10 +120,10 @@ func (c Config) checkUser() error {
 	for _, f := range []struct{ key, file string }{
 		{"creds_file", c.CredsFile}, {"token_file", c.TokenFile}, {"password_file", c.PasswordFile}, {"ca_file", c.CAFile},
 	} {
-		errs = append(errs, c.Pos.Wrap(outbound.CheckFile(f.key, f.file)))
+		errs = append(errs, c.Place(f.key).Wrap(outbound.CheckFile(f.key, f.file)))
 	}
 	if (c.User == "") != (c.PasswordFile == "") {
-		errs = append(errs, c.Errorf("user and password_file go together"))
+		errs = append(errs, c.Place("user").Errorf("user and password_file go together"))
 	}
 	ways := 0
 	for _, way := range []string{c.CredsFile, c.TokenFile, cmp.Or(c.User, c.PasswordFile)} {
@@ -132,7 +132,7 @@ func (c Config) checkUser() error {
 		}
 	}
 	if ways > 1 {
-		errs = append(errs, c.Errorf("creds_file, token_file, and user with password_file exclude each other"))
+		errs = append(errs, c.Place("creds_file").Errorf("creds_file, token_file, and user with password_file exclude each other"))
 	}
 	return errors.Join(errs...)
 }
@@ -142,11 +142,11 @@ func (c Config) checkSubject() error {
 	for i, token := range tokens {
 		wild := strings.ContainsAny(token, "*>")
 		if token == "" || strings.ContainsFunc(token, notInSubject) || wild && len(token) > 1 || token == ">" && i < len(tokens)-1 {
-			return c.Errorf("subject must be one such as sensors.*.temperature or sensors.>, not %q", c.Subject)
+			return c.Place("subject").Errorf("subject must be one such as sensors.*.temperature or sensors.>, not %q", c.Subject)
 		}
 	}
 	if len(c.Subject) > maxName {
-		return c.Errorf("subject has %d bytes, at most %d", len(c.Subject), maxName)
+		return c.Place("subject").Errorf("subject has %d bytes, at most %d", len(c.Subject), maxName)
 	}
 	return nil
 }
@@ -157,17 +157,17 @@ func (c Config) checkStream() error {
 	var errs []error
 	for _, n := range []struct{ key, name string }{{"queue", c.Queue}, {"stream", c.Stream}, {"durable", c.Durable}} {
 		if strings.ContainsAny(n.name, `.*>/\`) || strings.ContainsFunc(n.name, notInSubject) || len(n.name) > maxName {
-			errs = append(errs, c.Errorf("%s is a name without dots, spaces, wildcards and slashes, not %q", n.key, n.name))
+			errs = append(errs, c.Place(n.key).Errorf("%s is a name without dots, spaces, wildcards and slashes, not %q", n.key, n.name))
 		}
 	}
 	if c.Stream == "" && (c.Durable != "" || c.Deliver != "") {
-		errs = append(errs, c.Errorf("durable and deliver are of a consumer of a stream; name the stream"))
+		errs = append(errs, c.Place("durable").Errorf("durable and deliver are of a consumer of a stream; name the stream"))
 	}
 	if c.Stream != "" && c.Queue != "" {
-		errs = append(errs, c.Errorf("queue is for a subscription without a stream; those with the same durable share a stream's messages"))
+		errs = append(errs, c.Place("queue").Errorf("queue is for a subscription without a stream; those with the same durable share a stream's messages"))
 	}
 	if !slices.Contains([]string{"", deliverNew, deliverAll}, c.Deliver) {
-		errs = append(errs, c.Errorf("deliver must be new or all, not %q", c.Deliver))
+		errs = append(errs, c.Place("deliver").Errorf("deliver must be new or all, not %q", c.Deliver))
 	}
 	return errors.Join(errs...)
 }
@@ -175,18 +175,18 @@ func (c Config) checkStream() error {
 func (c Config) checkContent() error {
 	switch {
 	case !slices.Contains([]string{"", contentJSON, contentText, contentCloudEvents}, c.Content):
-		return c.Errorf("content must be json, text or cloudevents, not %q", c.Content)
+		return c.Place("content").Errorf("content must be json, text or cloudevents, not %q", c.Content)
 	case c.Content == contentCloudEvents && c.Type != "":
-		return c.Errorf("type is left out for cloudevents, they have theirs")
+		return c.Place("type").Errorf("type is left out for cloudevents, they have theirs")
 	case c.Content == contentCloudEvents:
 		return nil
 	case c.Type == "":
-		return c.Errorf("type must name the type of the events, such as com.example.sensor")
+		return c.Place("type").Errorf("type must name the type of the events, such as com.example.sensor")
 	case events.OwnType(c.Type):
-		return c.Errorf("type %s is reserved for jet-bus itself", c.Type)
+		return c.Place("type").Errorf("type %s is reserved for jet-bus itself", c.Type)
 	}
 	if _, err := events.New("/", c.Type, nil); err != nil {
-		return c.Errorf("type: %w", err)
+		return c.Place("type").Errorf("type: %w", err)
 	}
 	return nil
 }

@@ -254,3 +254,17 @@ func membersConform(schema, v map[string]any, path string) error {
 	}
 	return nil
 }
+
+// A type about jobs that is not among those is told to no rule.
+func TestJobTypes(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, info := range events.Types() {
+		if strings.HasPrefix(info.Type, "dev.jet-bus.job.") {
+			want = append(want, info.Type)
+		}
+	}
+	if diff := cmp.Diff(want, events.JobTypes()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

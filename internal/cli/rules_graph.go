@@ -20,12 +20,14 @@ func (a *app) rulesGraphCommand() *cobra.Command {
 		Short: "Draw which events lead to which rules, and these to playbooks and events again",
 		Long: `graph draws how the rules of a content directory (the current one by default)
 hang together: events, the rules that are for them, the playbooks they run, and
-what rules and the publish tasks of playbooks publish, notify, and set as facts.
+what rules and the publish tasks of playbooks publish, notify, and set as facts;
+and the events about jobs, where a rule is for them.
 
 Circles, in which an event leads to rules and these to it again, are marked. A
-condition may well end such a circle; graph does not look at conditions. Rules that
-are disabled or shadows are drawn, and are part of no circle; nor are facts, which
-start no rule by themselves.
+condition may well end such a circle: graph looks at one kind of demand alone, that
+for the jobs of one rule, event.data.rule == "NAME", at the beginning of a condition
+that has no or, no pipe and no choice. Rules that are disabled or shadows are drawn,
+and are part of no circle; nor are facts, which start no rule by themselves.
 
 Exit codes: 0 drawn, 1 faults, 2 wrong usage; with --fail-on-loop also 3: there
 is a circle.`,

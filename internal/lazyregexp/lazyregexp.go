@@ -1,6 +1,6 @@
 // Package lazyregexp holds back the compiling of regular expressions until somebody
 // asks for them. A command knows far more of them than one call of it meets:
-// compiled when the program starts, they are a third of what that takes.
+// compiled when the program starts, they are half of what that takes.
 package lazyregexp
 
 import (

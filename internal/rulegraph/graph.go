@@ -16,6 +16,16 @@ type Graph struct {
 	// Loops are circles in which events lead to rules and these to events again; one
 	// for each group of rules that lead to each other.
 	Loops []Loop `json:"loops,omitempty"`
+
+	jobs []jobs
+}
+
+// jobs is what leads from the jobs of a rule to rules: the events of a type about
+// them. Other rules may run the playbook, and events of the type be about their jobs,
+// so a way through the nodes of both says nothing.
+type jobs struct {
+	rule, playbook, event *Node
+	heard                 []*Node
 }
 
 // Kind says what a node is.
@@ -200,11 +210,19 @@ func (b *builder) jobs(all *rules.Set) {
 			continue
 		}
 		for _, typ := range events.JobTypes() {
-			if slices.ContainsFunc(all.Rules(), func(other *rules.Rule) bool { return hears(other, typ, r.Name) }) {
-				e := b.node(KindEvent, typ)
-				b.edge(b.node(KindPlaybook, r.Run.Playbook), Tells, e)
-				b.make(e)
+			j := jobs{rule: b.node(KindRule, r.Name), playbook: b.node(KindPlaybook, r.Run.Playbook)}
+			for _, other := range all.Rules() {
+				if hears(other, typ, r.Name) {
+					j.heard = append(j.heard, b.node(KindRule, other.Name))
+				}
 			}
+			if len(j.heard) == 0 {
+				continue
+			}
+			j.event = b.node(KindEvent, typ)
+			b.edge(j.playbook, Tells, j.event)
+			b.make(j.event)
+			b.graph.jobs = append(b.graph.jobs, j)
 		}
 	}
 }

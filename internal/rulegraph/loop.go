@@ -6,19 +6,37 @@ import (
 )
 
 // leads reports whether an edge passes on what happens: facts start no rule, and
-// rules that are off do nothing.
+// rules that are off do nothing. What leads on from jobs is told by [jobs].
 func (e *Edge) leads() bool {
-	return e.From.Off == "" && e.To.Off == "" && (e.Verb == Triggers || e.Verb == Runs || e.Verb == Publishes || e.Verb == Tells)
+	return e.From.Off == "" && e.To.Off == "" && (e.Verb == Triggers || e.Verb == Runs || e.Verb == Publishes)
 }
 
 // findLoops marks the edges that are part of a circle, and notes for each group of
 // rules that lead to each other a circle that is as short as can be.
 func (g *Graph) findLoops() {
 	next, before := map[*Node][]*Node{}, map[*Node][]*Node{}
+	lead := func(from, to *Node) {
+		next[from] = append(next[from], to)
+		before[to] = append(before[to], from)
+	}
 	for _, e := range g.Edges {
 		if e.leads() {
-			next[e.From] = append(next[e.From], e.To)
-			before[e.To] = append(before[e.To], e.From)
+			lead(e.From, e.To)
+		}
+	}
+	told := make([]*Node, len(g.jobs)) // the events about the jobs of one rule
+	for i, j := range g.jobs {
+		if j.rule.Off != "" {
+			continue
+		}
+		run := &Node{Kind: KindPlaybook, Name: j.playbook.Name}
+		told[i] = &Node{Kind: KindEvent, Name: j.event.Name}
+		lead(j.rule, run)
+		lead(run, told[i])
+		for _, other := range j.heard {
+			if other.Off == "" {
+				lead(told[i], other)
+			}
 		}
 	}
 	// Every circle has a rule.
@@ -43,6 +61,11 @@ func (g *Graph) findLoops() {
 	}
 	for _, e := range g.Edges {
 		e.Loop = e.leads() && group[e.From] != nil && group[e.From] == group[e.To]
+		for i, j := range g.jobs {
+			loop := group[told[i]]
+			e.Loop = e.Loop || loop != nil && (e.From == j.rule && e.To == j.playbook || e.From == j.playbook && e.To == j.event ||
+				e.From == j.event && slices.Contains(j.heard, e.To) && group[e.To] == loop)
+		}
 	}
 }
 

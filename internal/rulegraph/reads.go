@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jet-bus/jet-bus/internal/lazyregexp"
 	"github.com/jet-bus/jet-bus/rules"
 )
 
@@ -65,12 +66,19 @@ func pathPattern() *regexp.Regexp {
 // jobsOf returns the name of the rule of whose jobs a condition asks, if it is only
 // met by those: one of several demands, none of which is a choice.
 func jobsOf(condition string) (rule string, only bool) {
-	m := regexp.MustCompile(`^\s*event\.data\.rule\s*==\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*(?:&&|and\b|$)`).FindStringSubmatch(condition)
-	if m == nil || regexp.MustCompile(`\|\||\bor\b|\?`).MatchString(condition) {
+	m := ruleAsked().FindStringSubmatch(condition)
+	if m == nil || choice().MatchString(unquoted(condition)) {
 		return "", false
 	}
 	return m[1] + m[2], true
 }
+
+// ruleAsked finds the rule whose jobs a condition asks for first of all. Choice finds
+// what may let it be met by others all the same: or, a choice, a pipe.
+var (
+	ruleAsked = lazyregexp.New(`^\s*event\.data\.rule\s*==\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*(?:&&|and\b|$)`)
+	choice    = lazyregexp.New(`\||\bor\b|\?`)
+)
 
 // quotedFact finds kv["a"], where the quotes matter; plainFact finds kv.a, and a key
 // that is worked out.

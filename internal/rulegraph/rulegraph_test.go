@@ -123,6 +123,40 @@ func TestLoops(t *testing.T) {
 			},
 			nil,
 		},
+		"by the jobs of another, and all are told": {
+			[]string{
+				"  - {name: a, on: x.a, run: {playbook: a.yml}}\n",
+				"  - {name: b, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"a\", run: {playbook: b.yml}}\n",
+				"  - {name: c, on: dev.jet-bus.job.failed.v1, notify: {to: ops, text: x}}\n",
+			},
+			nil,
+		},
+		"by the jobs of another with the same playbook": {
+			[]string{
+				"  - {name: a, on: x.a, run: {playbook: p.yml}}\n",
+				"  - {name: b, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"a\", run: {playbook: p.yml}}\n",
+			},
+			nil,
+		},
+		"by the jobs of one that is off": {
+			[]string{
+				"  - {name: a, enabled: false, on: x.a, run: {playbook: p.yml}}\n",
+				"  - {name: c, on: x.c, run: {playbook: p.yml}}\n",
+				"  - {name: b, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"a\", publish: {type: x.c}}\n",
+			},
+			nil,
+		},
+		"by the jobs of two": {
+			[]string{
+				"  - {name: a, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"retry-or-fail\", run: {playbook: a.yml}}\n",
+				"  - {name: retry-or-fail, on: dev.jet-bus.job.dead.v1, condition: event.data.rule == 'a', run: {playbook: b.yml}}\n",
+			},
+			[]string{"a -> a.yml -> dev.jet-bus.job.dead.v1 -> retry-or-fail -> b.yml -> dev.jet-bus.job.failed.v1 -> a"},
+		},
+		"by jobs and a pipe": {
+			[]string{"  - {name: b, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"a\" && event.id | hasPrefix(\"x\"), run: {playbook: b.yml}}\n"},
+			[]string{"b -> b.yml -> dev.jet-bus.job.failed.v1 -> b"},
+		},
 		"by jobs of a choice": {
 			[]string{"  - {name: b, on: dev.jet-bus.job.failed.v1, condition: event.data.rule == \"a\" or true, run: {playbook: b.yml}}\n"},
 			[]string{"b -> b.yml -> dev.jet-bus.job.failed.v1 -> b"},

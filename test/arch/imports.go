@@ -23,7 +23,7 @@ var imports = map[string][]string{
 	"rules":                  {"events", "internal/lazyregexp", "internal/strictyaml"},
 	"internal/simulate":      {"events", "rules"},
 	"internal/rulecase":      {"events", "internal/simulate", "internal/strictyaml", "rules"},
-	"internal/rulegraph":     {"events", "rules"},
+	"internal/rulegraph":     {"events", "internal/lazyregexp", "rules"},
 	"internal/bus":           {"events"},
 	"internal/bus/busserver": {"internal/bus"},
 	"internal/bus/bustest":   {"internal/bus", "internal/bus/busserver"},

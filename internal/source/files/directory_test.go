@@ -462,8 +462,10 @@ func TestUnsure(t *testing.T) {
 func TestUnreadableDirectoryBelow(t *testing.T) {
 	t.Parallel()
 	dir, f, n := t.TempDir(), &sourcetest.Feed{}, 0
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
-		t.Fatal(err)
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	write(t, dir, "sub/a", "x")
 	w := life(t, f, dir, now+"recursive: true\n")

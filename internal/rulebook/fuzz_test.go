@@ -18,7 +18,7 @@ func FuzzCondition(f *testing.F) {
 		`event.x is not match("a\d", ignorecase=true)`, "event.l is select('>=', 10)", "event.l is not select('regex', 'a|b')",
 		"event.l is selectattr('a.b', 'not in', [1, 2])", "event.l is selectattr('a', 'contains', vars.x)",
 		"fact.a == 1 and event.b == fact.a", "events.first << event.meta.uuid == 'x'", "event.meta.headers['X-Y'] == event.meta.hosts",
-		"event.i == events.m_0.i", "event.a == fact.meta.x", "'a' == event['and'].nil", "event.i == 1 << 2", "event", "((((1))))",
+		"event.i == events.m_0.i", "event.a == fact.meta.x", "'a' == event['and'].nil", "event.i == 1 << 2", "event", "vars", "vars == 1", "((((1))))",
 	} {
 		f.Add(s, 0)
 		f.Add(s, 1)

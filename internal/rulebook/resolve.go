@@ -43,7 +43,7 @@ func (r *rule) resolve(n, at *yaml.Node, p *path) (string, []step, error) {
 		return r.fact(p.steps[1:])
 	case "vars":
 		if len(p.steps) == 0 {
-			return "vars", nil, nil
+			return "", nil, errors.New("name one of vars, such as vars.x; there is nothing to compare all of them with")
 		}
 		r.needVar(n, p.steps)
 		return "vars", p.steps, nil

@@ -1,7 +1,6 @@
 package rulegraph
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -27,14 +26,16 @@ func decisive(r *rules.Rule) []string {
 // texts are the source texts of all expressions of a rule.
 func texts(r *rules.Rule) []string {
 	out := decisive(r)
-	inside := regexp.MustCompile(`(?s)\$\{\{(.*?)\}\}`)
 	for _, text := range actions(r) {
-		for _, m := range inside.FindAllStringSubmatch(text, -1) {
+		for _, m := range inside().FindAllStringSubmatch(text, -1) {
 			out = append(out, m[1])
 		}
 	}
 	return out
 }
+
+// inside finds the expressions in a value.
+var inside = lazyregexp.New(`(?s)\$\{\{(.*?)\}\}`)
 
 // actions are the source texts of the values of what a rule does.
 func actions(r *rules.Rule) []string {
@@ -59,9 +60,7 @@ func actions(r *rules.Rule) []string {
 
 // The words of an expression that this package looks for. They are searched in
 // source texts, without those parts that are quoted.
-func pathPattern() *regexp.Regexp {
-	return regexp.MustCompile(`\bevents?(?:\.[a-z][a-z0-9_]*)?\.(?:subject|(?:data|ext)(?:\??\.[A-Za-z_][A-Za-z0-9_]*)+)`)
-}
+var pathPattern = lazyregexp.New(`\bevents?(?:\.[a-z][a-z0-9_]*)?\.(?:subject|(?:data|ext)(?:\??\.[A-Za-z_][A-Za-z0-9_]*)+)`)
 
 // jobsOf returns the name of the rule of whose jobs a condition asks, if it is only
 // met by those: one of several demands, none of which is a choice.
@@ -82,13 +81,9 @@ var (
 
 // quotedFact finds kv["a"], where the quotes matter; plainFact finds kv.a, and a key
 // that is worked out.
-func quotedFact() *regexp.Regexp {
-	return regexp.MustCompile(`\bkv\[\s*(?:"([^"]*)"|'([^']*)')\s*\]`)
-}
+var quotedFact = lazyregexp.New(`\bkv\[\s*(?:"([^"]*)"|'([^']*)')\s*\]`)
 
-func plainFact() *regexp.Regexp {
-	return regexp.MustCompile(`\bkv(?:\??\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*[^"'\s])`)
-}
+var plainFact = lazyregexp.New(`\bkv(?:\??\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*[^"'\s])`)
 
 // readPaths returns the fields of events that decide about a rule, and that it does
 // not itself ask for with has, ?? or ?. .
@@ -136,5 +131,7 @@ func facts(texts []string) []string {
 
 // unquoted takes the quoted parts out of an expression.
 func unquoted(text string) string {
-	return regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|'(?:[^'\\\\]|\\\\.)*'|`[^`]*`").ReplaceAllString(text, `""`)
+	return quotes().ReplaceAllString(text, `""`)
 }
+
+var quotes = lazyregexp.New("\"(?:[^\"\\\\]|\\\\.)*\"|'(?:[^'\\\\]|\\\\.)*'|`[^`]*`")

@@ -289,7 +289,7 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 		return
 	}
 	if kf := v.FieldByName("Keyed"); kf.IsValid() && kf.Type() == typeKeyed {
-		kf.Set(reflect.ValueOf(d.keyed(n)))
+		kf.Addr().Interface().(*Keyed).values = d.places(n) // its Pos is set
 	}
 	known := fields(v.Type(), nil)
 	seen := make(map[string]bool, len(n.Content)/2)
@@ -310,12 +310,13 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-func (d *decoder) keyed(n *yaml.Node) Keyed {
-	k := Keyed{Pos: d.f.Pos(n), values: make(map[string]Pos, len(n.Content)/2)}
+// places returns where the values of a mapping's keys stand.
+func (d *decoder) places(n *yaml.Node) map[string]Pos {
+	at := make(map[string]Pos, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		k.values[n.Content[i].Value] = d.f.Pos(n.Content[i+1])
+		at[n.Content[i].Value] = d.f.Pos(n.Content[i+1])
 	}
-	return k
+	return at
 }
 
 func names(fields []field) []string {

@@ -21,12 +21,13 @@ import (
 	"github.com/jet-bus/jet-bus/internal/queue"
 )
 
-// senders is how many post at once: so many that what they send is stored in
-// batches.
-const senders = 64
+// posting is how many post to jet-bus at once, publishing how many publish through
+// one group: so many that it stores in batches what they publish, however busy the
+// machine is.
+const posting, publishing = 16, 64
 
-// TestSecureCluster has many senders post events to a jet-bus on a cluster with TLS
-// while the leader of the events is killed. Then it backs the cluster up, makes a
+// TestSecureCluster has many senders post events to a jet-bus on a cluster with TLS,
+// and many more publish them, while the leader of the events is killed. Then it backs the cluster up, makes a
 // bus of the backup that is none, and a cluster again of a backup of that.
 func TestSecureCluster(t *testing.T) {
 	needed(t)
@@ -45,18 +46,28 @@ func TestSecureCluster(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: senders}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: posting}}
 	defer client.CloseIdleConnections()
-	for range senders {
+	for range posting {
 		wg.Go(func() {
 			for crowd.Err() == nil {
 				l.deliver(t, client, func() string { return "bus1" })
 			}
 		})
 	}
+	group := bus.NewGroup(s.admin)
+	for range publishing {
+		wg.Go(func() {
+			for crowd.Err() == nil {
+				e, n := l.event(t)
+				_, err := group.PublishEvent(context.WithoutCancel(crowd), bus.ClassExternal, e)
+				l.note(e.ID(), n, err)
+			}
+		})
+	}
 	more := func(what string) {
 		before := l.count()
-		eventually(t, what, func(context.Context) bool { return l.count() >= before+3*senders })
+		eventually(t, what, func(context.Context) bool { return l.count() >= before+3*(posting+publishing) })
 	}
 	more("events to be accepted")
 	leader := s.leader(t, bus.StreamEvents)
@@ -67,6 +78,7 @@ func TestSecureCluster(t *testing.T) {
 	more("events to be accepted")
 	stop()
 	wg.Wait()
+	must(t, group.Close(t.Context()))
 	step("no more events")
 	s.storedOnce(t, l)
 	s.whole(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -30,6 +31,10 @@ const (
 // unit runs or does not, that it is started at boot or is not, and that it is
 // masked or is not. Where the unit's files were changed, systemd reads them anew
 // before anything is done to the unit.
+//
+// A service that fails right after it was started is a failure. One that does not
+// tell when it is ready (Type simple, exec or idle) is looked at again after a fifth
+// of a second.
 //
 // The result has, after a change, active (active, inactive, failed, …), sub (running,
 // dead, exited, …) and enabled (enabled, disabled, static, masked, …), in systemd's
@@ -275,6 +280,9 @@ func (m *sdService) Apply(ctx context.Context, h *engine.Host, p engine.Plan) (e
 	return m.result(ctx, h, p)
 }
 
+// settling is how long a service that tells nobody when it is ready is given to fail.
+const settling = 200 * time.Millisecond
+
 // result looks at what came of it: systemctl does not wait for a service that ends
 // at once.
 func (m *sdService) result(ctx context.Context, h *engine.Host, p engine.Plan) (engine.Result, error) {
@@ -282,12 +290,27 @@ func (m *sdService) result(ctx context.Context, h *engine.Host, p engine.Plan) (
 	if m.unit, err = m.by.show(ctx, h.Conn, string(m.Service)); err != nil {
 		return engine.Result{}, err
 	}
-	for _, f := range []string{fieldStart, fieldRestart} {
-		if slices.Contains(p.Fields, f) && m.unit["ActiveState"] == "failed" {
-			return engine.Result{}, fmt.Errorf("unit %s failed as soon as it was started: systemctl status %[1]s says more", m.Service)
+	started := slices.Contains(p.Fields, fieldStart) || slices.Contains(p.Fields, fieldRestart)
+	if started && !m.failed() && slices.Contains([]string{"simple", "exec", "idle"}, m.unit["Type"]) {
+		select {
+		case <-ctx.Done():
+			return engine.Result{}, context.Cause(ctx)
+		case <-time.After(settling):
 		}
+		if m.unit, err = m.by.show(ctx, h.Conn, string(m.Service)); err != nil {
+			return engine.Result{}, err
+		}
+	}
+	if started && m.failed() {
+		return engine.Result{}, fmt.Errorf("unit %s failed as soon as it was started: systemctl status %[1]s says more", m.Service)
 	}
 	return engine.Result{Data: map[string]any{
 		"active": m.unit["ActiveState"], "sub": m.unit["SubState"], "enabled": m.unit["UnitFileState"],
 	}}, nil
+}
+
+// failed says whether the unit did not stay up, also where systemd is about to start
+// it again.
+func (m *sdService) failed() bool {
+	return m.unit["ActiveState"] == "failed" || m.unit["SubState"] == "auto-restart" && m.unit["Result"] != "success"
 }

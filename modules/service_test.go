@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	unitProperties = "--no-pager --property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,SourcePath -- app"
+	unitProperties = "--no-pager --property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,SourcePath,Type,Result -- app"
 	askUnit        = "systemctl show " + unitProperties
 )
 
@@ -87,6 +87,33 @@ func TestServices(t *testing.T) {
 			want: "failed: unit app failed as soon as it was started: systemctl status app says more",
 			expect: []exchange{
 				{argv: askUnit, out: stopped}, {argv: "systemctl start -- app"}, {argv: askUnit, out: unit("loaded", "failed", "disabled", "no")},
+			},
+		},
+		"it does not stay up for long": {
+			task: "!sd_service {service: app, restart: true}",
+			want: "failed: unit app failed as soon as it was started: systemctl status app says more",
+			expect: []exchange{
+				{argv: askUnit, out: running},
+				{argv: "systemctl restart -- app"},
+				{argv: askUnit, out: running + "Type=simple\n"},
+				{argv: askUnit, out: unit("loaded", "failed", "disabled", "no") + "Type=simple\n"},
+			},
+		},
+		"it is started again and again": {
+			task: "!sd_service {service: app, started: true}",
+			want: "failed: unit app failed as soon as it was started: systemctl status app says more",
+			expect: []exchange{
+				{argv: askUnit, out: stopped},
+				{argv: "systemctl start -- app"},
+				{argv: askUnit, out: unit("loaded", "activating", "disabled", "no") + "SubState=auto-restart\nResult=exit-code\n"},
+			},
+		},
+		"it is run again and again": {
+			task: "!sd_service {service: app, started: true}", want: "modified(Start)",
+			expect: []exchange{
+				{argv: askUnit, out: stopped},
+				{argv: "systemctl start -- app"},
+				{argv: askUnit, out: unit("loaded", "activating", "disabled", "no") + "SubState=auto-restart\nResult=success\n"},
 			},
 		},
 		"unmask, start and enable": {

@@ -12,9 +12,12 @@ import (
 
 // How a [Group] divides its work. The figures are measured: see test/bench/flow.
 const (
-	// batchLeast is from how many events on an atomic batch is cheaper than one
-	// sync for each of them: the server makes a store for it, and removes it again.
-	batchLeast = 16
+	// StagedOnDisk and StagedInMemory are from how many events on an atomic batch is
+	// cheaper than one sync for each of them: the server makes a store for it, and
+	// removes it again. On disk that takes syncs too.
+	StagedOnDisk   = 16
+	StagedInMemory = 4
+
 	// batchBytes bounds a batch, batchEvent each event in it; a larger event is
 	// published by itself.
 	batchBytes = 8 << 20
@@ -24,8 +27,6 @@ const (
 	// than a larger one.
 	batchesAtOnce = 2
 	batchNext     = 256
-	// aloneAtOnce is how many events are published by themselves at a time.
-	aloneAtOnce = batchLeast
 	// aloneBetween is how many may go ahead between two batches while a line grows:
 	// together they cost no more than the batch that they save.
 	aloneBetween = 8
@@ -44,6 +45,9 @@ const (
 type Group struct {
 	bus  *Bus
 	room *room
+	// least is from how many events on there are batches, and how many events are
+	// published by themselves at a time.
+	least int
 
 	mu      sync.Mutex
 	waiting []*member
@@ -74,9 +78,10 @@ type verdict struct {
 }
 
 // NewGroup makes a Group that publishes on b, which the caller keeps and closes
-// after it.
-func NewGroup(b *Bus) *Group {
-	return &Group{bus: b, room: newRoom(groupEvents, groupBytes), aloneMost: aloneAtOnce}
+// after it. least, [StagedOnDisk] or [StagedInMemory], is from how many events on it
+// stores them as a batch.
+func NewGroup(b *Bus, least int) *Group {
+	return &Group{bus: b, room: newRoom(groupEvents, groupBytes), least: least, aloneMost: least}
 }
 
 // PublishEvent does what [Bus.PublishEvent] does, and promises the same. When
@@ -184,8 +189,8 @@ func (g *Group) landed() {
 	defer g.mu.Unlock()
 	g.alone--
 	g.ahead++
-	if len(g.waiting) < batchLeast {
-		g.aloneMost = min(g.aloneMost+1, aloneAtOnce)
+	if len(g.waiting) < g.least {
+		g.aloneMost = min(g.aloneMost+1, g.least)
 	}
 	g.advance(g.gathered())
 	g.line = len(g.waiting)
@@ -222,7 +227,7 @@ func (g *Group) advance(gathered bool) {
 			g.sendBatch()
 			continue
 		}
-		if n >= batchLeast && gathered {
+		if n >= g.least && gathered {
 			g.sendBatch()
 			continue
 		}
@@ -272,7 +277,7 @@ func (g *Group) sendBatch() {
 func (g *Group) store(ctx context.Context, batch []*member) {
 	batch, twins := distinct(batch)
 	var err error
-	if len(batch) >= batchLeast {
+	if len(batch) >= g.least {
 		var last uint64
 		if last, err = g.tryStore(ctx, batch); err == nil {
 			first := last - uint64(len(batch)) + 1
@@ -282,7 +287,7 @@ func (g *Group) store(ctx context.Context, batch []*member) {
 			batch = nil
 		}
 	}
-	if errors.Is(err, ErrDuplicate) && len(batch) >= 2*batchLeast {
+	if errors.Is(err, ErrDuplicate) && len(batch) >= 2*g.least {
 		half := len(batch) / 2
 		g.store(ctx, batch[:half])
 		g.store(ctx, batch[half:])

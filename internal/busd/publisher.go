@@ -30,13 +30,26 @@ type publisher struct {
 func (p *Process) publishers() (plain, lasting publisher) {
 	plain = publisher{publish: p.Bus.PublishEventAs}
 	if p.o.Sync == busserver.Power {
-		p.group = bus.NewGroup(p.Bus)
+		p.group = bus.NewGroup(p.Bus, p.staged())
 		plain = publisher{publish: p.group.PublishEventAs}
 	}
 	p.seen = bus.NewSeen(p.Bus, p.log)
 	lasting = plain
 	lasting.seen = p.seen
 	return plain, lasting
+}
+
+// staged says from how many events on a batch is worth it. How a cluster stages
+// batches is its own affair.
+func (p *Process) staged() int {
+	if p.server == nil {
+		return bus.StagedOnDisk
+	}
+	if err := p.server.StageInMemory(bus.StreamEvents); err != nil {
+		p.log.Info("events of many senders are stored more slowly than they could be", slog.Any("err", err))
+		return bus.StagedOnDisk
+	}
+	return bus.StagedInMemory
 }
 
 // PublishEvent stores an event from outside, see [webhook.Publisher].

@@ -55,7 +55,7 @@ func TestSecureCluster(t *testing.T) {
 			}
 		})
 	}
-	group := bus.NewGroup(s.admin)
+	group := bus.NewGroup(s.admin, bus.StagedOnDisk)
 	for range publishing {
 		wg.Go(func() {
 			for crowd.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ func (r report) String() string {
 
 // perDisk is how many cuts a disk gets before there is a new one. Nobody runs the jobs,
 // and jet-bus judges no more events when 20,000 of them are open.
-const perDisk = 20
+const perDisk = 3
 
 // cutAll makes all cuts and tells each of them as it is done. Nothing is left behind.
 func cutAll(ctx context.Context, s settings, tell func(cut)) (r report, err error) {
@@ -118,6 +119,7 @@ func (g *rig) cuts(ctx context.Context, n int, after func() time.Duration, tell 
 	defer func() {
 		if g.process != nil {
 			g.process.kill()
+			err = errors.Join(err, forget(g.process.data))
 		}
 		err = errors.Join(err, g.volume.remove(context.WithoutCancel(ctx)))
 	}()
@@ -168,6 +170,9 @@ func (g *rig) cut(ctx context.Context, after time.Duration) (c cut, err error) {
 	if err := g.volume.mount(ctx); err != nil {
 		return c, err
 	}
+	if err := forget(g.process.data); err != nil {
+		return c, err
+	}
 	c.Acked = len(acked) - before
 	began := time.Now()
 	if g.process, err = start(ctx, g.dir, g.volume); err != nil {
@@ -179,4 +184,18 @@ func (g *rig) cut(ctx context.Context, after time.Duration) (c cut, err error) {
 	c.Stored = len(found)
 	c.Late = g.load.settle(found, acked)
 	return c, err
+}
+
+// forget empties what jet-bus keeps in memory for its store, as a cut does.
+func forget(data string) error {
+	links, err := filepath.Glob(filepath.Join(data, "js", "jetstream", "*", "streams", "*", "batches"))
+	for _, link := range links {
+		if dir, fault := os.Readlink(link); fault == nil { // else it is on the disk
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("empty the memory: %w", err)
+	}
+	return nil
 }

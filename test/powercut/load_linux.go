@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	posters    = 6
+	posters    = 24 // so many that events are stored in batches
 	publishers = 6
 	source     = "/powercut"
 	eventType  = "com.example.load"

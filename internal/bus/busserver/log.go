@@ -32,7 +32,8 @@ func newServerLog(log *slog.Logger) *serverLog {
 // one for RUNS alone: streams that run empty or drop what is old lose their blocks,
 // and after a crash the index still names them. For EVENTS it is [Inspect] that finds
 // what is missing, and a missing last block of RUNS; of its other blocks nothing else
-// would tell.
+// would tell. A batch of which a part is stored is one for RUNS alone too: those of
+// EVENTS only share syncs (see [Server.StageInMemory]).
 const damageSigns = `^Filestore \[RUNS\] .*could not locate msg block|` +
 	`^Filestore \[.*(` +
 	`indexCacheBuf corrupt|` +
@@ -42,7 +43,7 @@ const damageSigns = `^Filestore \[RUNS\] .*could not locate msg block|` +
 	`checkMsgs:` +
 	`)|^Received an error looking up message|` +
 	`^ *(Error recreating stream|Error unmarshalling stream metafile|Error reading metafile|Stream metafile .*checksums do not match)|` +
-	`^ *Failed restoring partial batch write`
+	`^ *Failed restoring partial batch write for stream '.* > RUNS'`
 
 // look takes note of a sign of damage.
 func (l *serverLog) look(text string) {

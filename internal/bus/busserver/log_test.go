@@ -25,6 +25,7 @@ func TestDamageSigns(t *testing.T) {
 		{"  Stream metafile \"/d/meta.inf\": checksums do not match \"a\" vs \"b\"", true},
 		{"  Error unmarshalling stream metafile \"/d/meta.inf\": EOF", true},
 		{"  Failed restoring partial batch write for stream 'A > RUNS' at sequence 7: no", true},
+		{"  Failed restoring partial batch write for stream 'A > EVENTS' at sequence 7: no", false},
 
 		{"Filestore [EVENTS] Stream state outdated, last block has additional entries, will rebuild", false},
 		{"Filestore [NOTIFY] Stream state detected prior state, could not locate msg block 11", false},

@@ -64,6 +64,8 @@ type Server struct {
 	log  *serverLog
 	tls  bool
 	once sync.Once
+	// staging is what StageInMemory made.
+	staging []staging
 }
 
 // Start starts a server and returns when it takes connections. ctx bounds the
@@ -282,6 +284,9 @@ func (s *Server) Shutdown() {
 	s.once.Do(func() {
 		s.ns.Shutdown()
 		s.ns.WaitForShutdown()
+		if err := s.unstage(); err != nil {
+			s.log.log.Warn("where batches were staged is not cleaned up", slog.Any("err", err))
+		}
 		_ = s.lock.Close()
 	})
 }

@@ -1,0 +1,134 @@
+package busserver_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/jet-bus/jet-bus/internal/bus"
+	"github.com/jet-bus/jet-bus/internal/bus/busserver"
+	"github.com/jet-bus/jet-bus/internal/bus/bustest"
+)
+
+// batches finds where the server stages the batches of EVENTS.
+func batches(t *testing.T, s *busserver.Server) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.Options().Dir, "js", "jetstream", "*", "streams", bus.StreamEvents))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the stream's directory: %q, %v", found, err)
+	}
+	return filepath.Join(found[0], "batches")
+}
+
+// batch stores a batch of events.
+func batch(t *testing.T, b *bus.Bus, id string) {
+	t.Helper()
+	var msgs []*nats.Msg
+	for i := range 20 {
+		msgs = append(msgs, &nats.Msg{
+			Subject: bus.EventSubject(bus.ClassExternal, "com.example.batch"), Data: fmt.Appendf(nil, "%d", i),
+			Header: nats.Header{nats.MsgIdHdr: {fmt.Sprintf("%s-%d", id, i)}},
+		})
+	}
+	if _, err := b.PublishBatch(t.Context(), msgs); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStageInMemory(t *testing.T) {
+	t.Parallel()
+	s, b := bustest.Start(t)
+	link := batches(t, s)
+	if err := s.StageInMemory(bus.StreamEvents); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Readlink(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(dir, "/dev/shm/jet-bus-") {
+		t.Errorf("batches are staged in %s", dir)
+	}
+	fi, err := os.Stat(dir)
+	if err != nil || fi.Mode() != os.ModeDir|0o700 {
+		t.Errorf("the directory in memory: %v, %v", fi, err)
+	}
+	before := changed(t, dir)
+	batch(t, b, "a")
+	if changed(t, dir) == before {
+		t.Error("the batch was not staged there")
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.Shutdown()
+	for _, name := range []string{link, dir} {
+		if _, err := os.Lstat(name); !os.IsNotExist(err) {
+			t.Errorf("%s stays: %v", name, err)
+		}
+	}
+}
+
+// changed is when something was last made or removed in a directory.
+func changed(t *testing.T, dir string) int64 {
+	t.Helper()
+	fi, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fi.ModTime().UnixNano()
+}
+
+// What a process that was killed leaves behind is replaced, be it whole or, after a
+// power cut, a link to nowhere.
+func TestStageInMemoryAgain(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []bool{false, true} {
+		s, b := bustest.Start(t)
+		link := batches(t, s)
+		if err := s.StageInMemory(bus.StreamEvents); err != nil {
+			t.Fatal(err)
+		}
+		dir, err := os.Readlink(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cut {
+			err = os.RemoveAll(dir)
+		} else {
+			err = os.WriteFile(filepath.Join(dir, "rest"), nil, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.StageInMemory(bus.StreamEvents); err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
+			t.Errorf("left behind: %v, %v", rest, err)
+		}
+		batch(t, b, "a")
+	}
+}
+
+// Where batches cannot be staged in memory, they are staged on disk.
+func TestStageInMemoryRefused(t *testing.T) {
+	t.Parallel()
+	s, b := bustest.Start(t)
+	if err := s.StageInMemory("NONE"); err == nil {
+		t.Error("a stream that is not there was taken")
+	}
+	link := batches(t, s)
+	if err := os.MkdirAll(filepath.Join(link, "under way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := s.StageInMemory(bus.StreamEvents)
+	if err == nil || !strings.HasPrefix(err.Error(), "stage batches of EVENTS in memory: ") {
+		t.Errorf("%v", err)
+	}
+	batch(t, b, "a")
+}

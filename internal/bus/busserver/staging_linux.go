@@ -87,7 +87,7 @@ func makePrivate(dir string) error {
 			return err
 		}
 	}
-	return os.Mkdir(dir, 0o700) //nolint:gosec // the name is made of a digest
+	return os.Mkdir(dir, 0o700)
 }
 
 // unstage takes away what StageInMemory made; the server must have ended.

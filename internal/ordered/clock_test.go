@@ -3,6 +3,7 @@ package ordered
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,5 +145,23 @@ rules:
 	}
 	if !ev.log.has("too many rules in a row") {
 		t.Error(ev.log)
+	}
+}
+
+// While no rule is ordered, nothing is done, not even now and then.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var looked atomic.Int64
+	l.start(l.content("rules:\n  - name: r\n    on: com.example.a\n    run: {playbook: site.yml}\n"), func(ev *Evaluator) {
+		ev.now = func() time.Time {
+			looked.Add(1)
+			return time.Now()
+		}
+	})
+	l.until("the evaluator to begin", func() bool { return looked.Load() > 0 })
+	time.Sleep(500 * time.Millisecond) // for something to happen, of which there is nothing to wait for
+	if n := looked.Load(); n > 20 {
+		t.Errorf("it looked at the clock %d times in half a second", n)
 	}
 }

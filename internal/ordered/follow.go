@@ -33,10 +33,8 @@ func (f *fold) idle(ctx context.Context) error {
 			}
 			continue
 		}
-		if len(f.held) > 0 {
-			if err := f.release(ctx); err != nil {
-				return err
-			}
+		if err := f.release(ctx); err != nil {
+			return err
 		}
 		f.snaps.sleepy(ctx, f)
 		var again <-chan time.Time

@@ -116,23 +116,19 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared) (*Lease,
 	if err != nil {
 		return nil, err
 	}
-	state, err := stateMsg(next, rec.Rev)
-	if err != nil {
-		return nil, err
-	}
 	msgs, guessed, err := c.locks(ctx, rec.Job, lockSubjects(next))
 	if err != nil {
 		return nil, err
 	}
 	sent := time.Now()
-	token, held, err := c.store(ctx, rec.Job, msgs, state)
+	token, held, err := c.store(ctx, rec, msgs, &next)
 	if guessed && errors.Is(err, bus.ErrConflict) {
 		// What we remembered is used up: now all are read.
 		if msgs, _, err = c.locks(ctx, rec.Job, lockSubjects(next)); err != nil {
 			return nil, err
 		}
 		sent = time.Now()
-		token, held, err = c.store(ctx, rec.Job, msgs, state)
+		token, held, err = c.store(ctx, rec, msgs, &next)
 	}
 	if errors.Is(err, bus.ErrUnknownOutcome) {
 		token, err = c.readBack(ctx, next, err)
@@ -145,27 +141,32 @@ func (c *claim) commit(ctx context.Context, rec Record, ready Prepared) (*Lease,
 	return l, nil
 }
 
-// store takes the locks that are not was's yet, and the record: both or neither. A
-// batch costs the server several times a plain write, so a new job with one lock does
-// without: its lock first, then the record. Should we die in between, a pending job
-// has a lock that it does not hold; see [claim.lock]. With several locks that could
-// leave two jobs waiting for each other.
-func (c *claim) store(ctx context.Context, was Job, locks []*nats.Msg, state *nats.Msg) (token uint64, held []heldLock, err error) {
+// store takes the locks that are not was's yet, and the record, which next is to be:
+// both or neither. A batch costs the server several times a plain write, so a new job
+// with one lock does without: its lock first, then the record. Should we die in
+// between, a pending job has a lock that it does not hold; see [claim.lock]. With
+// several locks that could leave two jobs waiting for each other.
+func (c *claim) store(ctx context.Context, was Record, locks []*nats.Msg, next *Job) (token uint64, held []heldLock, err error) {
 	b := c.w.Queue.bus
-	if len(locks) > 1 || len(locks) == 1 && was.Attempt > 0 {
-		// The record is last, so that the sequence returned is the record's.
-		token, err := b.PublishBatch(ctx, slices.Concat(locks, []*nats.Msg{state}))
-		return token, heldLocks(locks, token-uint64(len(locks))), err
-	}
-	if len(locks) == 1 {
-		rev, _, err := b.Publish(ctx, locks[0])
-		if err != nil {
+	next.Lock = 0
+	alone := len(locks) == 1 && was.Attempt == 0
+	if alone {
+		if next.Lock, _, err = b.Publish(ctx, locks[0]); err != nil {
 			return 0, nil, err
 		}
-		held = heldLocks(locks, rev)
+		held = heldLocks(locks, next.Lock)
 	}
-	token, _, err = b.Publish(ctx, state)
-	return token, held, err
+	state, err := stateMsg(*next, was.Rev)
+	if err != nil {
+		return 0, nil, err
+	}
+	if alone || len(locks) == 0 {
+		token, _, err = b.Publish(ctx, state)
+		return token, held, err
+	}
+	// The record is last, so that the sequence returned is the record's.
+	token, err = b.PublishBatch(ctx, slices.Concat(locks, []*nats.Msg{state}))
+	return token, heldLocks(locks, token-uint64(len(locks))), err
 }
 
 // readBack finds out whether a claim whose answer was lost took place.
@@ -203,7 +204,12 @@ func (c *claim) locks(ctx context.Context, was Job, subjects []string) (all []*n
 	sem := make(chan struct{}, lockReads)
 	var wg sync.WaitGroup
 	for i, subject := range subjects {
-		if rev, ok := c.w.locks.use(subject); ok && !was.Holds() {
+		rev, ok := c.w.locks.use(subject)
+		if len(subjects) == 1 && c.wake.Lock > rev {
+			rev, ok = c.wake.Lock, true
+		}
+		c.wake.Lock = 0
+		if ok && !was.Holds() {
 			m, err := lockMsg(subject, was.ID, rev)
 			msgs[i], errs[i], guessed = []*nats.Msg{m}, err, true
 			continue

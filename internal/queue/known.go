@@ -6,12 +6,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// maxKnown bounds the locks that a worker remembers.
+// maxKnown bounds the locks that are remembered.
 const maxKnown = 4096
 
-// knownLocks remembers the locks of jobs that this worker has ended: they are free,
-// and the next job of the worker can take one without reading it. Should another
-// have been faster, the bus refuses. The zero value remembers none; it is safe for
+// knownLocks remembers the locks of jobs that have ended: they are free, and the next
+// job can take one without reading it. Should another have been faster, the bus
+// refuses. A worker remembers those of its own jobs, the scheduler those of all. The zero value remembers none; it is safe for
 // concurrent use.
 type knownLocks struct {
 	mu   sync.Mutex

@@ -46,6 +46,8 @@ type Scheduler struct {
 
 	plan *plan
 	open map[string]*openJob
+	// locks are free, as far as the records tell.
+	locks knownLocks
 	// records is how many bytes the records of open jobs have.
 	records int
 	// seen is the sequence up to which the states are known.
@@ -97,6 +99,7 @@ type brief struct {
 	Delay       time.Duration     `json:"delay_ns"`
 	Runner      string            `json:"runner"`
 	Hosts       []string          `json:"hosts"`
+	Lock        uint64            `json:"lock"`
 }
 
 // Run schedules until ctx ends. It outlasts a bus that does not answer, or that is
@@ -279,6 +282,9 @@ func (s *Scheduler) learn(b brief, m bus.Msg, past bool) {
 		s.records -= len(old.record)
 	}
 	if b.State.Terminal() {
+		if subject := b.onlyLock(); subject != "" && b.Lock > 0 {
+			s.locks.free([]heldLock{{subject, b.Lock}})
+		}
 		delete(s.open, b.ID)
 		s.plan.remove(b.ID)
 		return
@@ -305,6 +311,15 @@ func (s *Scheduler) learn(b brief, m bus.Msg, past bool) {
 	if !past && b.State == Pending && (old == nil || old.job.State == Unapproved) {
 		s.admit(j)
 	}
+}
+
+// onlyLock is the lock that the job needs, if it is one.
+func (b brief) onlyLock() string {
+	subjects := lockSubjects(Job{Concurrency: b.Concurrency, SharesHosts: b.SharesHosts, Hosts: b.Hosts})
+	if len(subjects) != 1 {
+		return ""
+	}
+	return subjects[0]
 }
 
 func (b brief) entry() entry {
@@ -436,8 +451,9 @@ func (s *Scheduler) release() {
 			continue // it is about to end, and keeps its turn until then
 		}
 		j.since = time.Now()
+		lock, _ := s.locks.use(j.job.onlyLock())
 		s.do(func(ctx context.Context) error {
-			err := s.Queue.wake(ctx, e.queue, wakeup{ID: e.id, Rev: j.rev, Job: j.record})
+			err := s.Queue.wake(ctx, e.queue, wakeup{ID: e.id, Rev: j.rev, Job: j.record, Lock: lock})
 			if err != nil {
 				s.later(ctx, j, func() { s.plan.release(e, false) })
 			}

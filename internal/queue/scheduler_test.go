@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -402,5 +403,61 @@ func TestPauseTakesWakeupsBack(t *testing.T) {
 	l.state(held.ID, Succeeded)
 	if want := []string{free.ID, held.ID}; !slices.Equal(d.ran, want) {
 		t.Errorf("order %v, want %v", d.ran, want)
+	}
+}
+
+// A wake-up says where the lock of the job's host is free, whoever had it last.
+func TestWakeupKnowsTheLock(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	sub, err := l.bus.Conn.SubscribeSync(bus.JobSubject("default", priority))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last uint64
+	for i := range 3 {
+		r := l.runner(fmt.Sprintf("r%d", i), nil, func(context.Context, *Lease) Outcome { return Outcome{State: Succeeded} })
+		job := l.submit(Job{Playbook: "p", Limit: []string{"h1"}, Hosts: []string{"h1"}})
+		got, _ := l.end(job.ID)
+		if got.State != Succeeded {
+			t.Fatalf("job %d is %s", i, got.State)
+		}
+		m, err := sub.NextMsg(5 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w wakeup
+		if err := json.Unmarshal(m.Data, &w); err != nil {
+			t.Fatal(err)
+		}
+		if w.ID != job.ID || w.Lock != last {
+			t.Errorf("the wake-up of job %d is %+v, want lock %d", i, w, last)
+		}
+		lock, err := l.bus.Last(t.Context(), bus.StreamRuns, bus.HostLockSubject("h1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = lock.Seq; got.Lock != last {
+			t.Errorf("job %d had the lock at %d, want %d", i, got.Lock, last)
+		}
+		r.stop()
+		<-r.done
+	}
+}
+
+// A lock that is not where the wake-up says is read: somebody had it meanwhile.
+func TestWakeupIsWrongAboutTheLock(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.stop()
+	l.runner("r1", nil, func(context.Context, *Lease) Outcome { return Outcome{State: Succeeded} })
+	for _, lock := range []uint64{0, 1, 1 << 40} {
+		job := l.submit(Job{Playbook: "p", Limit: []string{"h1"}, Hosts: []string{"h1"}})
+		if err := l.queue.wake(t.Context(), "default", wakeup{ID: job.ID, Rev: job.Rev, Lock: lock}); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := l.end(job.ID); got.State != Succeeded || got.Attempt != 1 {
+			t.Errorf("lock %d: the job is %s after %d attempts", lock, got.State, got.Attempt)
+		}
 	}
 }

@@ -70,6 +70,7 @@ func claimed(j Job, runner string, wake uint64, hosts []string, now time.Time) (
 	j.Attempt++
 	j.Runner = runner
 	j.Wake = wake
+	j.Lock = 0
 	j.Hosts = hosts
 	j.Delay = 0
 	j.Reason = ""

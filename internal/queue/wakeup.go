@@ -31,6 +31,9 @@ type wakeup struct {
 	// Job is the record as stored at Rev, so that the runner need not read it; nil
 	// if it is large.
 	Job json.RawMessage `json:"job,omitempty"`
+	// Lock is the revision at which the one lock that the job needs is free, as far as
+	// the scheduler knows; zero if it does not, or if there are several.
+	Lock uint64 `json:"lock,omitempty"`
 }
 
 // wake hands a job out to the runners of a queue.

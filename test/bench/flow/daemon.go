@@ -148,19 +148,53 @@ type memory struct {
 
 // memory reads how much memory it has.
 func (d *daemon) memory() (memory, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(d.cmd.Process.Pid) + "/status")
+	text, err := d.proc("status")
+	return parseStatus(text), err
+}
+
+// cpu is how long the process has used a processor; zero where the system does not
+// say.
+func (d *daemon) cpu() (time.Duration, error) {
+	text, err := d.proc("stat")
+	if err != nil || text == "" {
+		return 0, err
+	}
+	return parseStat(text)
+}
+
+// proc reads a file about the process, which is empty where the system has none.
+func (d *daemon) proc(name string) (string, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(d.cmd.Process.Pid) + "/" + name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		select {
 		case <-d.ended:
-			return memory{}, fmt.Errorf("jet-bus ended: %s", d.said())
+			return "", fmt.Errorf("jet-bus ended: %s", d.said())
 		default:
-			return memory{}, nil
+			return "", nil
 		}
 	case err != nil:
-		return memory{}, fmt.Errorf("read the memory of jet-bus: %w", err)
+		return "", fmt.Errorf("see what jet-bus takes: %w", err)
 	}
-	return parseStatus(string(text)), nil
+	return string(text), nil
+}
+
+// parseStat reads how long a process has run from the text of its stat file: the
+// 14th and 15th field, in hundredths of a second. The second may hold anything.
+func parseStat(text string) (time.Duration, error) {
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("see what jet-bus takes: %q", text)
+	}
+	var all time.Duration
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("see what jet-bus takes: %w", err)
+		}
+		all += time.Duration(n) * 10 * time.Millisecond
+	}
+	return all, nil
 }
 
 // parseStatus reads the text of a process's status file.

@@ -203,6 +203,7 @@ func (r report) writeProcesses(t *table) {
 		t.row("  events stored %d, a store of %.1f MB", p.Stored, float64(p.Store)/mega)
 		if m := p.Idle; m.Known {
 			t.row("    resident when idle\t%.1f MB\t(%.1f its own, %.1f of files; %.1f at the most)", mb(m.RSS), mb(m.Anon), mb(m.File), mb(m.Peak))
+			t.row("    of a core when idle\t%.1f %%", 100*p.Busy)
 		} else {
 			t.row("    resident when idle\tthis system does not say")
 		}

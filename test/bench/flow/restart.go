@@ -18,9 +18,11 @@ type process struct {
 	Stored int    `json:"stored"`
 	Store  int64  `json:"store_bytes"`
 	Idle   memory `json:"idle"`
-	Stop   extent `json:"stop_s"`
-	Clean  extent `json:"start_after_stop_s"`
-	Kill   extent `json:"start_after_kill_s"`
+	// Busy is how much of a core the process takes while it is idle.
+	Busy  float64 `json:"idle_cores"`
+	Stop  extent  `json:"stop_s"`
+	Clean extent  `json:"start_after_stop_s"`
+	Kill  extent  `json:"start_after_kill_s"`
 	// PerGiB is the median of Kill for each GiB of the store.
 	PerGiB float64 `json:"start_after_kill_s_per_gib"`
 }
@@ -85,11 +87,23 @@ func (d *daemon) idle(ctx context.Context, s settings, p *process) (err error) {
 	if _, err = d.start(ctx); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(s.Idle):
+	// What the start leaves to do is done in the first half.
+	var before time.Duration
+	for range 2 {
+		if before, err = d.cpu(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(s.Idle / 2):
+		}
 	}
+	after, err := d.cpu()
+	if err != nil {
+		return err
+	}
+	p.Busy = (after - before).Seconds() / (s.Idle / 2).Seconds()
 	if p.Idle, err = d.memory(); err != nil {
 		return err
 	}

@@ -138,3 +138,16 @@ func TestStatus(t *testing.T) {
 		t.Errorf("another form is taken for %+v", m)
 	}
 }
+
+func TestParseStat(t *testing.T) {
+	t.Parallel()
+	const text = "7 (a) b 1 (c)) S 1 7 7 0 -1 4194560 2 0 0 0 25 17 0 0 20 0 9 0 1 2 3\n"
+	if d, err := parseStat(text); err != nil || d != 420*time.Millisecond {
+		t.Errorf("%v, %v", d, err)
+	}
+	for _, text := range []string{"7 (a) S 1 7", strings.Replace(text, "17", "x", 1)} {
+		if _, err := parseStat(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}

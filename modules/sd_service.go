@@ -290,18 +290,21 @@ func (m *sdService) result(ctx context.Context, h *engine.Host, p engine.Plan) (
 	if m.unit, err = m.by.show(ctx, h.Conn, string(m.Service)); err != nil {
 		return engine.Result{}, err
 	}
+	failed := m.failed()
 	started := slices.Contains(p.Fields, fieldStart) || slices.Contains(p.Fields, fieldRestart)
-	if started && !m.failed() && slices.Contains([]string{"simple", "exec", "idle"}, m.unit["Type"]) {
+	if started && !failed && slices.Contains([]string{"simple", "exec", "idle"}, m.unit["Type"]) {
 		select {
 		case <-ctx.Done():
 			return engine.Result{}, context.Cause(ctx)
 		case <-time.After(settling):
 		}
+		restarts := m.unit["NRestarts"]
 		if m.unit, err = m.by.show(ctx, h.Conn, string(m.Service)); err != nil {
 			return engine.Result{}, err
 		}
+		failed = m.failed() || m.unit["NRestarts"] != restarts
 	}
-	if started && m.failed() {
+	if started && failed {
 		return engine.Result{}, fmt.Errorf("unit %s failed as soon as it was started: systemctl status %[1]s says more", m.Service)
 	}
 	return engine.Result{Data: map[string]any{
@@ -312,5 +315,6 @@ func (m *sdService) result(ctx context.Context, h *engine.Host, p engine.Plan) (
 // failed says whether the unit did not stay up, also where systemd is about to start
 // it again.
 func (m *sdService) failed() bool {
-	return m.unit["ActiveState"] == "failed" || m.unit["SubState"] == "auto-restart" && m.unit["Result"] != "success"
+	again := m.unit["SubState"] == "auto-restart" || m.unit["SubState"] == "auto-restart-queued"
+	return m.unit["ActiveState"] == "failed" || again && m.unit["Result"] != "success"
 }

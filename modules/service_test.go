@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	unitProperties = "--no-pager --property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,SourcePath,Type,Result -- app"
+	unitProperties = "--no-pager --property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,SourcePath,Type,Result,NRestarts -- app"
 	askUnit        = "systemctl show " + unitProperties
 )
 
@@ -106,6 +106,25 @@ func TestServices(t *testing.T) {
 				{argv: askUnit, out: stopped},
 				{argv: "systemctl start -- app"},
 				{argv: askUnit, out: unit("loaded", "activating", "disabled", "no") + "SubState=auto-restart\nResult=exit-code\n"},
+			},
+		},
+		"it was started again between two looks": {
+			task: "!sd_service {service: app, started: true}",
+			want: "failed: unit app failed as soon as it was started: systemctl status app says more",
+			expect: []exchange{
+				{argv: askUnit, out: stopped},
+				{argv: "systemctl start -- app"},
+				{argv: askUnit, out: running + "Type=simple\nNRestarts=3\n"},
+				{argv: askUnit, out: running + "Type=simple\nNRestarts=4\n"},
+			},
+		},
+		"it stays up": {
+			task: "!sd_service {service: app, started: true}", want: "modified(Start)",
+			expect: []exchange{
+				{argv: askUnit, out: stopped},
+				{argv: "systemctl start -- app"},
+				{argv: askUnit, out: running + "Type=simple\nNRestarts=3\n"},
+				{argv: askUnit, out: running + "Type=simple\nNRestarts=3\n"},
 			},
 		},
 		"it is run again and again": {

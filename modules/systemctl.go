@@ -35,7 +35,7 @@ func (s systemctl) command(args ...string) []string {
 }
 
 // unitProperties are what is asked of a unit.
-const unitProperties = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,SourcePath,Type,Result"
+const unitProperties = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,SourcePath,Type,Result,NRestarts"
 
 // show returns what systemd knows of a unit.
 func (s systemctl) show(ctx context.Context, c conn.Conn, unit string) (map[string]string, error) {

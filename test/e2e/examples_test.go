@@ -66,7 +66,7 @@ func TestExamples(t *testing.T) {
 				failed[r.Task] = r.Status
 			}
 		}
-		want := map[string]string{"Ask it": "rescued", "fail": "failed"}
+		want := map[string]string{"Restart it": "rescued", "fail": "failed"}
 		if diff := cmp.Diff(want, failed); out.Code != 1 || diff != "" || !strings.Contains(out.Stdout, "port must be 0-65535") {
 			t.Errorf("exit code %d, failed (-want +got):\n%s\n%s", out.Code, diff, out.Stdout)
 		}

@@ -184,9 +184,9 @@ type Job struct {
 	// Wake names the wake-up that the claim was made with. Only a redelivery of
 	// that one means that the holder's lease ran out.
 	Wake uint64 `json:"wake,omitempty"`
-	// Lock is the revision of the one lock that the last claim took, of a host or of
-	// the key; zero if it took none or several. When the job has ended, that is where
-	// the lock is free.
+	// Lock is the revision of the one lock that the first claim took, of a host or of
+	// the key; zero if it took none or several, and after later claims. When the job has
+	// ended, that is where the lock is free.
 	Lock uint64 `json:"lock,omitempty"`
 	// Hosts are those the run touches, sorted. Before the first claim they are
 	// what the dispatcher expects, nil if it does not know; from then on what the

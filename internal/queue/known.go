@@ -35,7 +35,7 @@ func (k *knownLocks) free(locks []heldLock) {
 		k.revs = make(map[string]uint64, len(locks))
 	}
 	for _, l := range locks {
-		k.revs[l.subject] = l.rev
+		k.revs[l.subject] = max(k.revs[l.subject], l.rev)
 	}
 }
 

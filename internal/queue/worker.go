@@ -195,6 +195,9 @@ func (w *Worker) handle(ctx context.Context, msg *nats.Msg, timing Timing) {
 		_ = msg.Term()
 		return
 	}
+	if meta.NumDelivered > 1 {
+		wake.Lock = 0 // long ago
+	}
 	c := &claim{w: w, msg: msg, wake: wake, timing: timing, log: log}
 	rec, err := w.record(ctx, wake, meta.NumDelivered)
 	switch {

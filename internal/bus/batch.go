@@ -34,7 +34,8 @@ const (
 // It fails with [ErrConflict] if any expectation is not met, [ErrDuplicate] if
 // any message id is known already, [ErrFull], [ErrTooLarge] (also for more than
 // a thousand messages), [ErrUnavailable] or [ErrDenied]: nothing was stored.
-// After [ErrUnknownOutcome] all of it was stored or nothing: read back.
+// After [ErrUnknownOutcome] all of it was stored or nothing: read back. (Of events, a
+// power cut before the answer may leave a part, see busserver.Server.StageInMemory.)
 func (b *Bus) PublishBatch(ctx context.Context, msgs []*nats.Msg) (lastSeq uint64, err error) {
 	switch {
 	case len(msgs) == 0:

@@ -28,7 +28,7 @@ const (
 	batchesAtOnce = 2
 	batchNext     = 256
 	// aloneBetween is how many may go ahead between two batches while a line grows:
-	// together they cost no more than the batch that they save.
+	// together they cost about as much as the batch that they save.
 	aloneBetween = 8
 
 	groupEvents = 4096
@@ -36,20 +36,22 @@ const (
 )
 
 // Group stores the events of many concurrent senders in few writes. To a server
-// that syncs every write, a batch of a hundred events costs about as much as a
-// dozen single ones. So a Group collects what is published while the writes
+// that syncs every write, a batch of a hundred events costs as much as a few single
+// ones. So a Group collects what is published while the writes
 // before are under way, and stores it as one. There is no clock in it: an event
 // that comes alone is published at once.
 //
 // Make one with [NewGroup]; it is safe for concurrent use.
 type Group struct {
-	bus  *Bus
-	room *room
+	bus     *Bus
+	room    *room
+	staging sync.Mutex // one stage at a time
+	stage   func() int
+
+	mu sync.Mutex
 	// least is from how many events on there are batches, and how many events are
 	// published by themselves at a time.
-	least int
-
-	mu      sync.Mutex
+	least   int
 	waiting []*member
 	// alone and batches are how many of each are under way, aloneMost how many
 	// may be alone: right after a batch only one, since its senders are about to
@@ -78,10 +80,15 @@ type verdict struct {
 }
 
 // NewGroup makes a Group that publishes on b, which the caller keeps and closes
-// after it. least, [StagedOnDisk] or [StagedInMemory], is from how many events on it
-// stores them as a batch.
-func NewGroup(b *Bus, least int) *Group {
-	return &Group{bus: b, room: newRoom(groupEvents, groupBytes), least: least, aloneMost: least}
+// after it. stage tells, now and whenever the server could not stage a batch, from how
+// many events on a batch is worth it: [StagedOnDisk] or [StagedInMemory]. Nil is the
+// former.
+func NewGroup(b *Bus, stage func() int) *Group {
+	if stage == nil {
+		stage = func() int { return StagedOnDisk }
+	}
+	least := stage()
+	return &Group{bus: b, room: newRoom(groupEvents, groupBytes), stage: stage, least: least, aloneMost: least}
 }
 
 // PublishEvent does what [Bus.PublishEvent] does, and promises the same. When
@@ -196,6 +203,16 @@ func (g *Group) landed() {
 	g.line = len(g.waiting)
 }
 
+// restage has batches staged anew.
+func (g *Group) restage() {
+	g.staging.Lock()
+	defer g.staging.Unlock()
+	least := g.stage()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.least = least
+}
+
 // stored gives back the place of a batch of n events.
 func (g *Group) stored(n int) {
 	g.mu.Lock()
@@ -209,7 +226,7 @@ func (g *Group) stored(n int) {
 
 // gathered reports whether those who wait should be stored as a batch now. As
 // long as their number still grows towards what it was, storing one event alone
-// is a better use of the time: a batch costs as much as a dozen of these. That
+// is a better use of the time: a batch costs as much as a few of these. That
 // the sender of the one just stored is back is no growth. g.mu is held.
 func (g *Group) gathered() bool {
 	return g.ahead >= aloneBetween || len(g.waiting) >= g.crowd/4*3 || len(g.waiting) <= g.line+g.alone+1
@@ -262,22 +279,25 @@ func (g *Group) sendBatch() {
 		return
 	}
 	g.batches++
+	least := g.least
 	g.room.hold()
 	go func() {
 		defer g.room.release()
 		// A sender that gives up does not take the others along.
-		g.store(context.Background(), batch)
+		if err := g.store(context.Background(), batch, least); errors.Is(err, ErrUnavailable) {
+			g.restage()
+		}
 		g.stored(len(batch))
 	}()
 }
 
 // store stores a batch and tells its members. Those of a batch that fails try by
 // themselves, which tells each what is the matter with its own event; if only
-// some are known already, halving the batch spares the others that.
-func (g *Group) store(ctx context.Context, batch []*member) {
+// some are known already, halving the batch spares the others that. The error is
+// the batch's.
+func (g *Group) store(ctx context.Context, batch []*member, least int) (err error) {
 	batch, twins := distinct(batch)
-	var err error
-	if len(batch) >= g.least {
+	if len(batch) >= least {
 		var last uint64
 		if last, err = g.tryStore(ctx, batch); err == nil {
 			first := last - uint64(len(batch)) + 1
@@ -287,11 +307,12 @@ func (g *Group) store(ctx context.Context, batch []*member) {
 			batch = nil
 		}
 	}
-	if errors.Is(err, ErrDuplicate) && len(batch) >= 2*g.least {
+	for _, m := range twins {
+		m.turn <- verdict{}
+	}
+	if errors.Is(err, ErrDuplicate) && len(batch) >= 2*least {
 		half := len(batch) / 2
-		g.store(ctx, batch[:half])
-		g.store(ctx, batch[half:])
-		batch = nil
+		return errors.Join(g.store(ctx, batch[:half], least), g.store(ctx, batch[half:], least))
 	}
 	for _, m := range batch {
 		if err != nil && !errors.Is(err, ErrDuplicate) {
@@ -299,9 +320,7 @@ func (g *Group) store(ctx context.Context, batch []*member) {
 		}
 		m.turn <- verdict{}
 	}
-	for _, m := range twins {
-		m.turn <- verdict{}
-	}
+	return err
 }
 
 // tryStore publishes one batch, once.

@@ -34,7 +34,7 @@ func numbered(t testing.TB, source, id string, size int) event.Event {
 // grouped makes a Group that is closed before its bus.
 func grouped(t testing.TB, b *bus.Bus) *bus.Group {
 	t.Helper()
-	g := bus.NewGroup(b, bus.StagedOnDisk)
+	g := bus.NewGroup(b, nil)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 40*time.Second)
 		defer cancel()
@@ -357,7 +357,7 @@ func TestGroupDenied(t *testing.T) {
 func TestGroupClose(t *testing.T) {
 	t.Parallel()
 	_, b := bustest.Start(t)
-	g := bus.NewGroup(b, bus.StagedOnDisk)
+	g := bus.NewGroup(b, nil)
 	out := make([]outcome, 200)
 	var started atomic.Int64
 	var wg sync.WaitGroup

@@ -60,7 +60,7 @@ func TestSeen(t *testing.T) {
 func TestPublishEventAs(t *testing.T) {
 	t.Parallel()
 	_, b := bustest.Start(t)
-	g := bus.NewGroup(b, bus.StagedOnDisk)
+	g := bus.NewGroup(b, nil)
 	ctx := within(t)
 	first, err := b.PublishEventAs(ctx, bus.ClassExternal, newEvent("1"), "key")
 	if err != nil || first.Duplicate {

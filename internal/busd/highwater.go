@@ -276,6 +276,13 @@ func (h *highWater) note(ctx context.Context, b *bus.Bus, must bool) error {
 	if !changed {
 		return nil
 	}
+	// A stream is told to be as far as a batch that is not on disk yet. The server reads
+	// no message before it is.
+	if last := h.level(bus.StreamEvents).Last; last > 0 {
+		if _, err := b.Get(ctx, bus.StreamEvents, last); err != nil && !errors.Is(err, bus.ErrNotFound) {
+			return fmt.Errorf("see how far the store is: %w", err)
+		}
+	}
 	return h.write()
 }
 

@@ -30,7 +30,7 @@ type publisher struct {
 func (p *Process) publishers() (plain, lasting publisher) {
 	plain = publisher{publish: p.Bus.PublishEventAs}
 	if p.o.Sync == busserver.Power {
-		p.group = bus.NewGroup(p.Bus, p.staged())
+		p.group = bus.NewGroup(p.Bus, p.stage)
 		plain = publisher{publish: p.group.PublishEventAs}
 	}
 	p.seen = bus.NewSeen(p.Bus, p.log)
@@ -39,14 +39,14 @@ func (p *Process) publishers() (plain, lasting publisher) {
 	return plain, lasting
 }
 
-// staged says from how many events on a batch is worth it. How a cluster stages
-// batches is its own affair.
-func (p *Process) staged() int {
+// stage sees to where batches are staged, and says from how many events on one is
+// worth it. How a cluster stages batches is its own affair.
+func (p *Process) stage() int {
 	if p.server == nil {
 		return bus.StagedOnDisk
 	}
 	if err := p.server.StageInMemory(bus.StreamEvents); err != nil {
-		p.log.Info("events of many senders are stored more slowly than they could be", slog.Any("err", err))
+		p.log.Warn("events of many senders are stored more slowly than they could be", slog.Any("err", err))
 		return bus.StagedOnDisk
 	}
 	return bus.StagedInMemory

@@ -55,7 +55,7 @@ func TestSecureCluster(t *testing.T) {
 			}
 		})
 	}
-	group := bus.NewGroup(s.admin, bus.StagedOnDisk)
+	group := bus.NewGroup(s.admin, nil)
 	for range publishing {
 		wg.Go(func() {
 			for crowd.Err() == nil {

@@ -14,6 +14,9 @@ import (
 // accountKey is the key whose public half names the directory of the streams.
 const accountKey = "account.nk"
 
+// batchesDir is where, in a stream's directory, the server stages batches.
+const batchesDir = "batches"
+
 // storeDir is where the server keeps the streams of an account.
 func storeDir(dir, account string) string {
 	return filepath.Join(dir, "js", "jetstream", account, "streams")

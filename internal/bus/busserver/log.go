@@ -45,6 +45,12 @@ const damageSigns = `^Filestore \[RUNS\] .*could not locate msg block|` +
 	`^ *(Error recreating stream|Error unmarshalling stream metafile|Error reading metafile|Stream metafile .*checksums do not match)|` +
 	`^ *Failed restoring partial batch write for stream '.* > RUNS'`
 
+// halfBatch reports whether the server speaks of a crash in the middle of a batch that
+// nobody was told of.
+func halfBatch(text string) bool {
+	return strings.HasPrefix(strings.TrimSpace(text), "Failed restoring partial batch write") && strings.Contains(text, " > EVENTS'")
+}
+
 // look takes note of a sign of damage.
 func (l *serverLog) look(text string) {
 	if l.damage.Load() == nil && l.signs.MatchString(text) {
@@ -76,7 +82,11 @@ func (l *serverLog) pass(level slog.Level, format string, v []any) {
 	// The server logs from its own goroutines, there is no context to pass on.
 	ctx := context.Background()
 	if level >= slog.LevelWarn {
-		l.look(fmt.Sprintf(format, v...))
+		text := fmt.Sprintf(format, v...)
+		l.look(text)
+		if halfBatch(text) {
+			level = slog.LevelDebug
+		}
 	}
 	if l.log.Enabled(ctx, level) {
 		l.log.Log(ctx, level, "bus server", "says", fmt.Sprintf(format, v...))

@@ -65,7 +65,8 @@ type Server struct {
 	tls  bool
 	once sync.Once
 	// staging is what StageInMemory made.
-	staging []staging
+	stagings sync.Mutex
+	staging  []staging
 }
 
 // Start starts a server and returns when it takes connections. ctx bounds the
@@ -115,6 +116,9 @@ func start(ctx context.Context, o Options) (s *Server, err error) {
 		return nil, err
 	}
 	if err := s.trust(config); err != nil {
+		return nil, err
+	}
+	if err := distrust(o.Dir); err != nil {
 		return nil, err
 	}
 	if o.BeforeOpen != nil {

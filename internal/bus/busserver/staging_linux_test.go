@@ -1,14 +1,17 @@
 package busserver_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/jet-bus/jet-bus/events"
 	"github.com/jet-bus/jet-bus/internal/bus"
 	"github.com/jet-bus/jet-bus/internal/bus/busserver"
 	"github.com/jet-bus/jet-bus/internal/bus/bustest"
@@ -84,10 +87,17 @@ func changed(t *testing.T, dir string) int64 {
 }
 
 // What a process that was killed leaves behind is replaced, be it whole or, after a
-// power cut, a link to nowhere.
+// power cut, a link to nowhere. A link that leads to what is not ours is taken away
+// before the server follows it.
 func TestStageInMemoryAgain(t *testing.T) {
 	t.Parallel()
-	for _, cut := range []bool{false, true} {
+	for name, left := range map[string]func(dir string) error{
+		"killed": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "rest"), nil, 0o600))
+		},
+		"cut":    func(string) error { return nil },
+		"theirs": func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o755)) },
+	} {
 		s, b := bustest.Start(t)
 		link := batches(t, s)
 		if err := s.StageInMemory(bus.StreamEvents); err != nil {
@@ -97,22 +107,79 @@ func TestStageInMemoryAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if cut {
-			err = os.RemoveAll(dir)
-		} else {
-			err = os.WriteFile(filepath.Join(dir, "rest"), nil, 0o600)
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
 		}
+		s.Shutdown()
+		// In a stream that the server does not touch, as it has no description.
+		other := filepath.Join(filepath.Dir(filepath.Dir(link)), "S", "batches")
+		if err := errors.Join(left(dir), os.Symlink(dir, link), os.Mkdir(filepath.Dir(other), 0o700), os.Symlink(dir, other)); err != nil {
+			t.Fatal(err)
+		}
+		s, err = busserver.Start(t.Context(), busserver.Options{Dir: s.Options().Dir, Listen: "127.0.0.1:0"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.StageInMemory(bus.StreamEvents); err != nil {
-			t.Fatal(err)
+		_, err = os.Lstat(other)
+		if want := name == "killed"; (err == nil) != want {
+			t.Errorf("%s: the link: %v", name, err)
 		}
-		if rest, err := os.ReadDir(dir); err != nil || len(rest) > 0 {
-			t.Errorf("left behind: %v, %v", rest, err)
+		err = s.StageInMemory(bus.StreamEvents)
+		switch rest, there := os.ReadDir(dir); {
+		case name == "theirs":
+			if err == nil {
+				t.Error("a directory of others is taken")
+			}
+		case err != nil || there != nil || len(rest) > 0:
+			t.Errorf("%s: %v; left behind: %v, %v", name, err, rest, there)
 		}
-		batch(t, b, "a")
+		s.Shutdown()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
 	}
+}
+
+// A directory that somebody takes away costs one batch: its events are stored one by
+// one, and the next batches are staged again.
+func TestStageInMemoryMended(t *testing.T) {
+	t.Parallel()
+	s, b := bustest.Start(t)
+	g := bus.NewGroup(b, func() int {
+		if err := s.StageInMemory(bus.StreamEvents); err != nil {
+			t.Error(err)
+		}
+		return bus.StagedInMemory
+	})
+	dir, err := os.Readlink(batches(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			e, err := events.New("/crowd", "com.example.crowd", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			e.SetID(fmt.Sprint(i))
+			if _, err := g.PublishEvent(t.Context(), bus.ClassExternal, e); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := g.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Error(err)
+	}
+	batch(t, b, "a")
 }
 
 // Where batches cannot be staged in memory, they are staged on disk.

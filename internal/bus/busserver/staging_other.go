@@ -14,4 +14,6 @@ func (s *Server) StageInMemory(stream string) error {
 
 type staging struct{}
 
+func distrust(string) error { return nil }
+
 func (s *Server) unstage() error { return nil }

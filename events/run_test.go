@@ -13,19 +13,26 @@ import (
 )
 
 var (
-	text  = rapid.String()
-	names = rapid.SliceOfN(rapid.String(), 1, 3)
-	flag  = rapid.Bool()
-	count = rapid.IntRange(0, 999)
-	span  = rapid.Float64Range(0, 1e9)
-	when  = rapid.Custom(func(t *rapid.T) time.Time {
+	text  = named(rapid.String())
+	names = named(rapid.SliceOfN(rapid.String(), 1, 3))
+	flag  = named(rapid.Bool())
+	count = named(rapid.IntRange(0, 999))
+	span  = named(rapid.Float64Range(0, 1e9))
+	when  = named(rapid.Custom(func(t *rapid.T) time.Time {
 		return time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC()
-	})
-	stats = rapid.Custom(func(t *rapid.T) events.HostStats {
+	}))
+	stats = named(rapid.Custom(func(t *rapid.T) events.HostStats {
 		n := func() int { return count.Draw(t, "count") }
 		return events.HostStats{OK: n(), Changed: n(), Skipped: n(), Failed: n(), Ignored: n(), Rescued: n(), Unreachable: n()}
-	})
+	}))
 )
+
+// named has a generator make its name, which it does when it is first asked for and
+// reads without a lock: several tests may use it then.
+func named[V any](g *rapid.Generator[V]) *rapid.Generator[V] {
+	_ = g.String()
+	return g
+}
 
 // runTypes are the types that tell of a run or a rule, each with a maker of data.
 var runTypes = map[string]func(*rapid.T) any{

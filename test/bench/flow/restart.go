@@ -89,7 +89,9 @@ func (d *daemon) idle(ctx context.Context, s settings, p *process) (err error) {
 	}
 	// What the start leaves to do is done in the first half.
 	var before time.Duration
+	var began time.Time
 	for range 2 {
+		began = time.Now()
 		if before, err = d.cpu(); err != nil {
 			return err
 		}
@@ -103,7 +105,7 @@ func (d *daemon) idle(ctx context.Context, s settings, p *process) (err error) {
 	if err != nil {
 		return err
 	}
-	p.Busy = (after - before).Seconds() / (s.Idle / 2).Seconds()
+	p.Busy = (after - before).Seconds() / time.Since(began).Seconds()
 	if p.Idle, err = d.memory(); err != nil {
 		return err
 	}

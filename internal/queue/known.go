@@ -11,8 +11,8 @@ const maxKnown = 4096
 
 // knownLocks remembers the locks of jobs that have ended: they are free, and the next
 // job can take one without reading it. Should another have been faster, the bus
-// refuses. A worker remembers those of its own jobs, the scheduler those of all. The zero value remembers none; it is safe for
-// concurrent use.
+// refuses. A worker remembers those of its own jobs, the scheduler those of all. The
+// zero value remembers none; it is safe for concurrent use.
 type knownLocks struct {
 	mu   sync.Mutex
 	revs map[string]uint64 // by subject

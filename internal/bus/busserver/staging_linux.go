@@ -33,8 +33,7 @@ const (
 // systemd does with what a user who logs out has there. An error says why batches are
 // staged on disk from now on.
 func (s *Server) StageInMemory(stream string) error {
-	err := s.stageInMemory(stream)
-	if err != nil {
+	if err := s.stageInMemory(stream); err != nil {
 		return fmt.Errorf("stage batches of %s in memory: %w", stream, err)
 	}
 	return nil
@@ -66,7 +65,7 @@ func (s *Server) stageInMemory(stream string) error {
 	if slices.Contains(s.staging, st) {
 		return st.mend()
 	}
-	if err := room(st.dir); err != nil {
+	if err := room(); err != nil {
 		return err
 	}
 	if private(st.dir) {
@@ -91,7 +90,7 @@ func (s *Server) stageInMemory(stream string) error {
 
 // mend makes anew what is gone. What cannot be is staged on disk.
 func (st staging) mend() error {
-	err := room(st.dir)
+	err := room()
 	if err == nil && !private(st.dir) {
 		err = os.Mkdir(st.dir, 0o700)
 	}
@@ -105,18 +104,17 @@ func (st staging) mend() error {
 	return err
 }
 
-// room refuses a directory that would not be in memory, or where that is scarce.
-func room(dir string) error {
-	dir = filepath.Dir(dir)
+// room fails if memoryDir is not in memory, or if that is scarce.
+func room() error {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return fmt.Errorf("look at %s: %w", dir, err)
+	if err := unix.Statfs(memoryDir, &fs); err != nil {
+		return fmt.Errorf("look at %s: %w", memoryDir, err)
 	}
 	switch {
 	case fs.Type != unix.TMPFS_MAGIC:
-		return fmt.Errorf("%s is not in memory", dir)
+		return fmt.Errorf("%s is not in memory", memoryDir)
 	case fs.Bavail*uint64(fs.Bsize) < memoryRoom: //nolint:gosec // a block has a positive size
-		return fmt.Errorf("%s has no %d MiB left", dir, memoryRoom>>20)
+		return fmt.Errorf("%s has no %d MiB left", memoryDir, memoryRoom>>20)
 	}
 	return nil
 }

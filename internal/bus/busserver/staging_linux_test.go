@@ -27,6 +27,20 @@ func batches(t *testing.T, s *busserver.Server) string {
 	return filepath.Join(found[0], "batches")
 }
 
+// staged stages the batches of EVENTS in memory, and finds the link and where it leads.
+func staged(t *testing.T, s *busserver.Server) (link, dir string) {
+	t.Helper()
+	link = batches(t, s)
+	if err := s.StageInMemory(bus.StreamEvents); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Readlink(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link, dir
+}
+
 // batch stores a batch of events.
 func batch(t *testing.T, b *bus.Bus, id string) {
 	t.Helper()
@@ -45,14 +59,7 @@ func batch(t *testing.T, b *bus.Bus, id string) {
 func TestStageInMemory(t *testing.T) {
 	t.Parallel()
 	s, b := bustest.Start(t)
-	link := batches(t, s)
-	if err := s.StageInMemory(bus.StreamEvents); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.Readlink(link)
-	if err != nil {
-		t.Fatal(err)
-	}
+	link, dir := staged(t, s)
 	if !strings.HasPrefix(dir, "/dev/shm/jet-bus-") {
 		t.Errorf("batches are staged in %s", dir)
 	}
@@ -99,14 +106,7 @@ func TestStageInMemoryAgain(t *testing.T) {
 		"theirs": func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o755)) },
 	} {
 		s, b := bustest.Start(t)
-		link := batches(t, s)
-		if err := s.StageInMemory(bus.StreamEvents); err != nil {
-			t.Fatal(err)
-		}
-		dir, err := os.Readlink(link)
-		if err != nil {
-			t.Fatal(err)
-		}
+		link, dir := staged(t, s)
 		if err := b.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -116,7 +116,7 @@ func TestStageInMemoryAgain(t *testing.T) {
 		if err := errors.Join(left(dir), os.Symlink(dir, link), os.Mkdir(filepath.Dir(other), 0o700), os.Symlink(dir, other)); err != nil {
 			t.Fatal(err)
 		}
-		s, err = busserver.Start(t.Context(), busserver.Options{Dir: s.Options().Dir, Listen: "127.0.0.1:0"})
+		s, err := busserver.Start(t.Context(), busserver.Options{Dir: s.Options().Dir, Listen: "127.0.0.1:0"})
 		if err != nil {
 			t.Fatal(err)
 		}
